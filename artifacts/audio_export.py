@@ -1,0 +1,119 @@
+"""Sounds going out: WAV, FLAC, OGG and MP3, equal bytes from equal samples."""
+
+import os
+import uuid
+import zlib
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from artifacts.stable_bytes import clear_peak_time, set_ogg_serial
+from core.errors import AudioError, ConfigError
+
+Container = Literal["wav", "flac", "ogg", "mp3"]
+BitDepth = Literal[16, 24, 32]  # 32 is float, in a WAV only
+
+BLOCK_FRAMES = 65_536  # libsndfile's Vorbis encoder overflows its stack on long writes
+COMPRESSION = {"ogg": 0.2, "mp3": 0.0}  # libsndfile's scale: Vorbis quality 8, LAME V0
+MP3_RATES = {8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000}
+
+
+def write_audio(
+    path: Path,
+    wave: NDArray[np.float32],
+    sample_rate: int,
+    container: Container = "wav",
+    bit_depth: BitDepth = 24,
+) -> None:
+    """Write a sound file; it appears under its name only when it is whole.
+
+    Equal samples give equal bytes in all four containers with the same libsndfile
+    (its version, and for OGG and MP3 the processor, may change them).
+
+    Args:
+        wave: (T,) or (T, C) float32. Samples outside [-1, 1] are clipped, except in a
+            float WAV; see core.audio.level_to_true_peak.
+        bit_depth: of a WAV or FLAC; OGG and MP3 have none.
+    Raises:
+        AudioError: wave is empty or holds NaN or infinity.
+        ConfigError: the container cannot hold this sample rate, bit depth or channel count.
+    """
+    wave = np.ascontiguousarray(wave, np.float32)
+    if wave.size == 0 or not np.isfinite(wave).all():
+        fault = "has no samples" if wave.size == 0 else "contains NaN or infinity"
+        raise AudioError(f"the sound for {path.name} {fault}; it cannot be written")
+    _check_fits(container, sample_rate, 1 if wave.ndim == 1 else wave.shape[1])
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("x+b") as file:
+            _write(file, wave, sample_rate, container, bit_depth)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(
+    file: BinaryIO,
+    wave: NDArray[np.float32],
+    sample_rate: int,
+    container: Container,
+    bit_depth: BitDepth,
+) -> None:
+    channels = 1 if wave.ndim == 1 else wave.shape[1]
+    sound = soundfile.SoundFile(
+        file.fileno(),
+        "w",
+        sample_rate,
+        channels,
+        _subtype(container, bit_depth),
+        format=container.upper(),
+        closefd=False,
+        compression_level=COMPRESSION.get(container),
+    )
+    with sound:
+        for start in range(0, wave.shape[0], BLOCK_FRAMES):
+            sound.write(wave[start : start + BLOCK_FRAMES])
+    if container == "wav" and bit_depth == 32:
+        clear_peak_time(file)
+    if container == "ogg":
+        set_ogg_serial(file, zlib.crc32(wave.data))
+
+
+def _check_fits(container: Container, sample_rate: int, channels: int) -> None:
+    """Refuse what the container cannot hold; libsndfile crashes on some of it."""
+    match container:
+        case "wav":
+            fits, most_channels = sample_rate > 0, 1024
+        case "flac":
+            fits, most_channels = 0 < sample_rate <= 655_350, 8
+        case "ogg":
+            fits, most_channels = 2_000 <= sample_rate <= 192_000, 255
+        case "mp3":
+            fits, most_channels = sample_rate in MP3_RATES, 2
+    if not fits:
+        raise ConfigError(
+            f"{container.upper()} cannot hold {sample_rate} Hz; choose 44100 or 48000 Hz, or WAV"
+        )
+    if not 1 <= channels <= most_channels:
+        raise ConfigError(
+            f"{container.upper()} holds 1 to {most_channels} channels, not {channels}; choose WAV"
+        )
+
+
+def _subtype(container: Container, bit_depth: BitDepth) -> str:
+    match container:
+        case "wav":
+            return "FLOAT" if bit_depth == 32 else f"PCM_{bit_depth}"
+        case "flac":
+            if bit_depth == 32:
+                raise ConfigError("FLAC holds 16 or 24 bits, not 32; choose 24 or WAV")
+            return f"PCM_{bit_depth}"
+        case "ogg":
+            return "VORBIS"
+        case "mp3":
+            return "MPEG_LAYER_III"

@@ -1,0 +1,110 @@
+"""The report's gates and tables, as HTML fragments."""
+
+from collections.abc import Sequence
+from html import escape
+
+from artifacts.manifest import Manifest, text_at
+from artifacts.verdict import (
+    Gate,
+    Row,
+    gates,
+    level_health,
+    plain,
+    prior_rows,
+    reconstruction_rows,
+    vocoder_table,
+    vocoder_title,
+)
+
+_BADGES = {"green": "passed", "yellow": "narrowly", "red": "failed"}
+_COLUMNS = {"log_mel_l1": "log-mel L1", "mr_stft": "MR-STFT"}
+
+
+def gate_section(manifest: Manifest) -> str:
+    """Every check with its colour, the failed ones first."""
+    found = gates(manifest)
+    if not found:
+        return ""
+    return (
+        '<section><h2>Checks</h2><p class="lead">Green: as good as it should be. Yellow: passed, '
+        "but by less than a tenth of the limit; listen before you trust it. Red: failed; do what "
+        "the line says.</p>"
+        f'<ul class="sheet gates">{"".join(_gate(gate) for gate in found)}</ul></section>'
+    )
+
+
+def number_section(manifest: Manifest) -> str:
+    """Reconstruction, prior, codebooks and vocoders, each as a table."""
+    sheets = [
+        _sheet("Reconstruction", _rows(reconstruction_rows(manifest))),
+        _sheet("Prior", _rows(prior_rows(manifest))),
+        _sheet("Codebooks, level by level", _health(level_health(manifest))),
+        _sheet("Vocoders on held-out sounds", _vocoders(manifest)),
+    ]
+    if not any(sheets):
+        return ""
+    return (
+        '<section><h2>Numbers</h2><p class="lead">Everything is measured on sounds that were '
+        f'kept out of training.</p><div class="columns">{"".join(sheets)}</div></section>'
+    )
+
+
+def _gate(gate: Gate) -> str:
+    text = f'<span class="text">{escape(gate.text)}</span>' if gate.text else ""
+    return (
+        f'<li class="{gate.colour}"><span class="badge">{_BADGES[gate.colour]}</span>'
+        f"<div><strong>{escape(gate.name.replace('_', ' '))}</strong>{text}</div>"
+        f'<span class="num">{plain(gate.value)} '
+        f'<span class="quiet">limit {plain(gate.limit)}</span></span></li>'
+    )
+
+
+def _sheet(title: str, table: str) -> str:
+    return (
+        f'<div class="sheet"><h3>{title}</h3><div class="scroll">{table}</div></div>'
+        if table
+        else ""
+    )
+
+
+def _rows(rows: Sequence[Row]) -> str:
+    body = "".join(
+        f"<tr><td>{escape(row.label)}<small>{escape(row.meaning)}</small></td>"
+        f'<td class="num">{escape(row.value)}</td></tr>'
+        for row in rows
+    )
+    return f"<table>{body}</table>" if rows else ""
+
+
+def _health(levels: Sequence[tuple[float | None, float | None]]) -> str:
+    if not levels:
+        return ""
+    body = []
+    for level, (used, perplexity) in enumerate(levels, start=1):
+        share = min(max(used or 0.0, 0.0), 1.0)
+        bar = f'<span class="bar"><i style="width: {share:.0%}"></i></span>'
+        percent = plain(None) if used is None else f"{used:.0%}"
+        body.append(
+            f'<tr><td class="num">{level}</td><td>{bar}</td><td class="num">{percent}</td>'
+            f'<td class="num">{plain(perplexity)}</td></tr>'
+        )
+    head = (
+        '<tr><th class="num">level</th><th>codes in use</th><th></th>'
+        '<th class="num">perplexity</th></tr>'
+    )
+    return f"<table>{head}{''.join(body)}</table>"
+
+
+def _vocoders(manifest: Manifest) -> str:
+    columns, rows = vocoder_table(manifest)
+    winner = text_at(manifest, "vocoder")
+    heads = "".join(
+        f'<th class="num">{escape(_COLUMNS.get(column, column.replace("_", " ")))}</th>'
+        for column in columns
+    )
+    body = []
+    for name, numbers in rows:
+        best = ' <span class="badge green">best</span>' if name == winner else ""
+        cells = "".join(f'<td class="num">{plain(number)}</td>' for number in numbers)
+        body.append(f"<tr><td>{escape(vocoder_title(name))}{best}</td>{cells}</tr>")
+    return f"<table><tr><th>vocoder</th>{heads}</tr>{''.join(body)}</table>" if rows else ""

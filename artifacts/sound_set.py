@@ -1,0 +1,80 @@
+"""The set of usable sounds that a build is made from, as ingest leaves it.
+
+A set knows sounds by the digests of their samples only: names and folders may
+change without changing it. Its one gain keeps the sounds' loudness relative.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from artifacts.refs import Ref
+from artifacts.store import Store
+from core.config import IngestConfig, SplitConfig
+from core.split import SplitKind, split_sounds
+
+
+@dataclass(frozen=True)
+class Sound:
+    digest: str  # sha256 of its float32 samples, and the blob that holds them
+    samples: int
+    peak: float  # before the gain
+    copies: int  # files with exactly these samples
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class SoundSet:
+    sample_rate: int
+    gain: float  # one for the whole set
+    split: SplitKind
+    sounds: tuple[Sound, ...]
+
+    @property
+    def files(self) -> int:
+        return sum(sound.copies for sound in self.sounds)
+
+    @property
+    def seconds(self) -> float:
+        """Of distinct sound."""
+        return sum(sound.samples for sound in self.sounds) / self.sample_rate
+
+    def wave(self, store: Store, index: int) -> np.ndarray:
+        """(T,) float32 of one sound, gain applied."""
+        sound = self.sounds[index]
+        raw = np.memmap(store.path(sound.digest), np.dtype("<f4"), "r", shape=(sound.samples,))
+        scaled: np.ndarray = raw * np.float32(self.gain)
+        return scaled
+
+    def store(self, store: Store) -> Ref:
+        """Write the list; the sounds' samples are its parts."""
+        ref = store.put_json("sounds", dataclasses.asdict(self))
+        return Ref(ref.kind, ref.digest, {sound.digest: sound.digest for sound in self.sounds})
+
+    @classmethod
+    def load(cls, store: Store, ref: Ref) -> "SoundSet":
+        data = store.read_json(ref.digest)
+        assert isinstance(data, dict)
+        sounds = tuple(Sound(**sound) for sound in data.pop("sounds"))
+        return cls(sounds=sounds, **data)
+
+
+def gathered(
+    decoded: list[tuple[str, int, float]], ingest: IngestConfig, split: SplitConfig
+) -> SoundSet:
+    """The set of (digest, samples, peak) of usable files: duplicates joined, split, one gain."""
+    copies: dict[str, int] = {}
+    for digest, _, _ in decoded:
+        copies[digest] = copies.get(digest, 0) + 1
+    parted = split_sounds(list(copies), split)
+    distinct = {digest: (samples, peak) for digest, samples, peak in decoded}
+    return SoundSet(
+        sample_rate=ingest.sample_rate,
+        gain=ingest.peak / max(peak for _, _, peak in decoded),
+        split=parted.kind,
+        sounds=tuple(
+            Sound(digest, *distinct[digest], copies[digest], digest in parted.held_out)
+            for digest in sorted(distinct)
+        ),
+    )

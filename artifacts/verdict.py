@@ -1,0 +1,172 @@
+"""What a manifest's numbers mean, in plain words; the card and the report both say it so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from artifacts.manifest import Manifest, number_at, numbers_at, table_at, text_at, value_at
+
+Colour = Literal["green", "yellow", "red"]
+
+_NARROW = 0.1  # a gate passed within this share of its limit is yellow
+_DECIBELS_PER_NAT = 8.686  # 20 log10(e): log mels are natural logs of magnitude
+_VOCODERS = {
+    "griffinlim": "Griffin-Lim",
+    "freev": "FreeV",
+    "hifigan": "HiFi-GAN",
+    "bigvgan": "BigVGAN-v2",
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    name: str
+    colour: Colour
+    value: float | None
+    limit: float | None
+    text: str  # what it means and what to do
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    value: str
+    meaning: str
+
+
+def gates(manifest: Manifest) -> list[Gate]:
+    """Every gate, the failed ones first, then the narrow ones."""
+    found = [_gate(name, manifest) for name in table_at(manifest, "gates")]
+    return sorted(found, key=lambda gate: ("red", "yellow", "green").index(gate.colour))
+
+
+def overall(manifest: Manifest) -> Colour:
+    """The worst colour of all gates; yellow when there are none."""
+    found = gates(manifest)
+    return found[0].colour if found else "yellow"
+
+
+def verdict(manifest: Manifest) -> str:
+    """The model in one sentence.
+
+    >>> verdict({"gates": {"prior": {"value": 9.0, "limit": 16.0, "passed": True}}})
+    'Good to use: it passed its one check.'
+    """
+    found = gates(manifest)
+    failed = [gate.name for gate in found if gate.colour == "red"]
+    narrow = [gate.name for gate in found if gate.colour == "yellow"]
+    if not found:
+        return "Unjudged: this model carries no checks, so trust only your ears."
+    if failed:
+        return f"Not ready: {len(failed)} of {_checks(len(found))} failed ({_listed(failed)})."
+    if narrow:
+        return f"Usable with care: every check passed, but {_listed(narrow)} only narrowly."
+    passed = "its one check" if len(found) == 1 else f"all {_checks(len(found))}"
+    return f"Good to use: it passed {passed}."
+
+
+def reconstruction_rows(manifest: Manifest) -> list[Row]:
+    """How faithfully held-out sounds pass through the codes."""
+    codes = number_at(manifest, "metrics", "reconstruction", "log_mel_l1")
+    yardstick = number_at(manifest, "metrics", "reconstruction", "vae_log_mel_l1")
+    rows = []
+    if codes is not None:
+        decibels = f"{codes * _DECIBELS_PER_NAT:.1f} dB"
+        meaning = f"Held-out sounds come back within {decibels} per mel band. Lower is better."
+        rows.append(Row("Through the codes (log-mel L1)", f"{codes:.3f}", meaning))
+    if yardstick is not None:
+        meaning = "The same for a continuous VAE; the codes should be no worse."
+        rows.append(Row("Yardstick without codes", f"{yardstick:.3f}", meaning))
+    return rows
+
+
+def prior_rows(manifest: Manifest) -> list[Row]:
+    """What the model has learnt of how sounds unfold, and whether it copies."""
+    rows = []
+    for key, label, form, meaning in (
+        ("nats_per_frame", "Surprise (nats a frame)", "{:.2f}",
+         "How unexpected held-out sounds are to the model. Lower is better."),
+        ("unigram_nats_per_frame", "Surprise of plain counting", "{:.2f}",
+         "The same when codes are only counted; the model should be well below."),
+        ("overlap_8gram", "Copied passages", "{:.1%}",
+         "Generated runs of 8 frames that occur in the training sounds."),
+        ("overlap_8gram_real", "Copied passages, real sounds", "{:.1%}",
+         "The same for held-out real sounds: what is natural for this set."),
+    ):  # fmt: skip
+        number = number_at(manifest, "metrics", "prior", key)
+        if number is not None:
+            rows.append(Row(label, form.format(number), meaning))
+    return rows
+
+
+def vocoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[float | None]]]]:
+    """Metric names (log_mel_l1 and mr_stft first), then each vocoder's name and numbers."""
+    vocoders = table_at(manifest, "metrics", "vocoders")
+    first = ["log_mel_l1", "mr_stft"]
+    names = {
+        key
+        for row in vocoders.values()
+        if isinstance(row, Mapping)
+        for key in row
+        if number_at(row, key) is not None
+    }
+    columns = [key for key in first if key in names] + sorted(names - set(first))
+    rows = [(name, [number_at(vocoders, name, column) for column in columns]) for name in vocoders]
+    return columns, sorted(rows)
+
+
+def level_health(manifest: Manifest) -> list[tuple[float | None, float | None]]:
+    """(utilisation 0..1, perplexity) of each residual level, the coarsest first."""
+    used = numbers_at(manifest, "health", "utilisation")
+    perplexity = numbers_at(manifest, "health", "perplexity")
+    return [
+        (used[i] if i < len(used) else None, perplexity[i] if i < len(perplexity) else None)
+        for i in range(max(len(used), len(perplexity)))
+    ]
+
+
+def vocoder_title(name: str) -> str:
+    """A vocoder's name as people write it."""
+    return _VOCODERS.get(name, name)
+
+
+def minutes(seconds: float | None) -> str:
+    """A length of audio for people.
+
+    >>> minutes(42.0), minutes(754.0)
+    ('42 s', '12 min 34 s')
+    """
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def plain(value: float | None) -> str:
+    """Three significant digits, or a dash.
+
+    >>> plain(0.10912), plain(24000.0), plain(None)
+    ('0.109', '24000', '–')
+    """
+    if value is None:
+        return "–"  # noqa: RUF001
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _gate(name: str, manifest: Manifest) -> Gate:
+    value = number_at(manifest, "gates", name, "value")
+    limit = number_at(manifest, "gates", name, "limit")
+    colour: Colour = "red"
+    if value_at(manifest, "gates", name, "passed") is True:
+        narrow = value is not None and limit and abs(value - limit) <= _NARROW * abs(limit)
+        colour = "yellow" if narrow else "green"
+    return Gate(name, colour, value, limit, text_at(manifest, "gates", name, "text"))
+
+
+def _checks(count: int) -> str:
+    return "1 check" if count == 1 else f"{count} checks"
+
+
+def _listed(names: list[str]) -> str:
+    words = [name.replace("_", " ") for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

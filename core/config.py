@@ -1,0 +1,301 @@
+"""What to make, in plain numbers: one frozen dataclass per stage, one BuildConfig for the line.
+
+Everything here is part of a model's identity: it enters the cache keys and is
+recorded in the package. Where and how fast a model is made (device, store,
+workers) is not here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+PresetName = Literal["tiny", "quick", "standard", "high"]
+VocoderName = Literal["griffinlim", "freev", "hifigan"]
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """The mel contract: BigVGAN-v2's 44.1 kHz, 128 bands, hop 512."""
+
+    mel_type: str = "slaney_logclamp"
+    sample_rate: int = 44_100
+    fft_samples: int = 2048  # window length too
+    hop_samples: int = 512
+    mel_bands: int = 128
+    lowest_hz: float = 0.0
+    highest_hz: float = 22_050.0
+    floor: float = 1e-5  # magnitude under which a log mel is clamped
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    sample_rate: int = 44_100
+    shortest_seconds: float = 0.05
+    silence_dbfs: float = -80.0  # a sound whose peak is below this is silent
+    peak: float = 0.95  # the loudest sample of the whole set after the one gain
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    held_out_fraction: float = 0.1
+    few_files: int = 15  # fewer usable files than this: hold out tails instead of files
+    tail_fraction: float = 0.15
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random smooth equaliser and gain on log mels (see core.augment)."""
+
+    equaliser_terms: int = 6  # cosine terms over the mel bands
+    equaliser_nats: float = 0.5  # standard deviation of the curve
+    gain_nats: float = 0.5
+    chunk_frames: int = 16  # each chunk is equalised on its own
+
+
+@dataclass(frozen=True)
+class RvqvaeConfig:
+    stack_frames: int = 2  # mel frames in one code frame: 43 code frames a second
+    latent_dim: int = 64
+    codebook_size: int = 0  # 0: from the number of code frames (core.sizing)
+    most_levels: int = 8
+    fewest_levels: int = 4
+    augmented_copies: int = 3  # of the training frames, for PCA and codebooks
+    kmeans_iterations: int = 20
+    codebook_passes: int = 8  # EMA updates over the whole buffer after k-means
+    hidden: int = 128
+    blocks: int = 3
+    dropout: float = 0.1
+    learning_rate: float = 1e-3
+    batch_windows: int = 32
+    window_frames: int = 64  # code frames
+    decoder_steps: int = 800
+    joint_steps: int = 300  # kept only if held-out L1 falls
+    vae_steps: int = 800
+    vae_dim: int = 8  # the yardstick: a continuous VAE with the same nets
+    vae_beta: float = 1e-3
+    evaluate_every_steps: int = 100
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    hidden: int = 256
+    dropout: float = 0.3
+    corruption: float = 0.06  # share of input codes replaced at random in training
+    speeds: tuple[float, ...] = (0.87, 0.93, 1.07, 1.15)
+    equalisers: int = 3
+    augmented_share: float = 0.5  # of the training draws
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    batch_frames: int = 2048
+    window_frames: int = 128
+    steps: int = 350
+    evaluate_every_steps: int = 50
+
+
+@dataclass(frozen=True)
+class GriffinLimConfig:
+    iterations: int = 32
+    momentum: float = 0.99
+    inversion_updates: int = 25  # multiplicative updates of the non-negative inversion
+
+
+@dataclass(frozen=True)
+class FreevConfig:
+    train: bool = True
+    channels: int = 256
+    hidden: int = 768
+    blocks: int = 8
+    learning_rate: float = 1e-3
+    batch_segments: int = 16
+    segment_frames: int = 32
+    stft_weight: float = 2.0  # MR-STFT beside mel L1
+    inversion_updates: int = 8  # the net corrects what more would
+    steps: int = 1000
+    evaluate_every_steps: int = 100
+
+
+@dataclass(frozen=True)
+class HifiganConfig:
+    """HiFi-GAN V2 at 512x and its discriminators."""
+
+    train: bool = True
+    upsample_rates: tuple[int, ...] = (8, 4, 4, 2, 2)
+    upsample_kernels: tuple[int, ...] = (16, 8, 8, 4, 4)
+    channels: int = 128
+    resblock_kernels: tuple[int, ...] = (3, 7, 11)
+    resblock_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    mel_bands: int = 128
+    discriminator_divisor: int = 8  # the reference's channels divided by this
+    discriminator_scales: int = 2
+    discriminator_periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    mel_weight: float = 45.0
+    stft_weight: float = 15.0
+    feature_weight: float = 2.0
+    learning_rate: float = 2e-4
+    learning_rate_decay: float = 0.9998  # per step, generator
+    discriminator_decay: float = 0.9997  # faster: a small set is soon learnt by heart
+    batch_segments: int = 8
+    segment_frames: int = 16
+    warm_up_steps: int = 1000  # without discriminators
+    steps: int = 4000
+    evaluate_every_steps: int = 200
+
+
+@dataclass(frozen=True)
+class ValidateConfig:
+    most_sounds: int = 12  # held-out sounds in the A/B
+    most_seconds: float = 6.0  # of each
+    report_sounds: int = 6  # of them, with players in the report
+    generated: int = 32  # sounds drawn to measure copying
+    previews: int = 4  # of them, rendered into the package
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    preset: PresetName = "quick"
+    seed: int = 0
+    mel: MelConfig = field(default_factory=MelConfig)
+    ingest: IngestConfig = field(default_factory=IngestConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    rvqvae: RvqvaeConfig = field(default_factory=RvqvaeConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    griffinlim: GriffinLimConfig = field(default_factory=GriffinLimConfig)
+    freev: FreevConfig = field(default_factory=FreevConfig)
+    hifigan: HifiganConfig = field(default_factory=HifiganConfig)
+    validate: ValidateConfig = field(default_factory=ValidateConfig)
+
+
+def preset(name: str, seed: int = 0) -> BuildConfig:
+    """The settings behind a preset's name.
+
+    tiny      every stage for real but only a few steps; for tests
+    quick     minutes on a CPU: FreeV
+    standard  FreeV for longer and HiFi-GAN; a GPU, or hours on a CPU
+    high      the same, longer still, with the full critics; a GPU, or a night
+    """
+    base = BuildConfig(seed=seed)
+    change = dataclasses.replace
+    match name:
+        case "tiny":
+            return change(
+                base,
+                preset="tiny",
+                rvqvae=change(
+                    base.rvqvae,
+                    augmented_copies=1,
+                    most_levels=4,
+                    fewest_levels=3,
+                    decoder_steps=30,
+                    joint_steps=10,
+                    vae_steps=30,
+                    batch_windows=8,
+                    evaluate_every_steps=10,
+                ),
+                prior=change(base.prior, steps=40, batch_frames=512, evaluate_every_steps=10),
+                griffinlim=change(base.griffinlim, iterations=8),
+                freev=change(
+                    base.freev, channels=64, hidden=128, blocks=2, steps=20, evaluate_every_steps=5
+                ),
+                hifigan=change(
+                    base.hifigan,
+                    channels=32,
+                    discriminator_divisor=32,
+                    batch_segments=2,
+                    warm_up_steps=6,
+                    steps=12,
+                    evaluate_every_steps=4,
+                ),
+                validate=change(base.validate, most_sounds=3, most_seconds=2.0, generated=8),
+            )
+        case "quick":
+            return change(base, preset="quick", hifigan=change(base.hifigan, train=False))
+        case "standard":
+            return change(
+                base,
+                preset="standard",
+                rvqvae=change(base.rvqvae, decoder_steps=3000, joint_steps=1000),
+                freev=change(base.freev, steps=6000),
+                hifigan=change(base.hifigan, warm_up_steps=5_000, steps=40_000),
+            )
+        case "high":
+            return change(
+                base,
+                preset="high",
+                rvqvae=change(base.rvqvae, decoder_steps=6000, joint_steps=2000),
+                prior=change(base.prior, steps=1000),
+                freev=change(base.freev, steps=15_000),
+                hifigan=change(
+                    base.hifigan,
+                    discriminator_divisor=4,
+                    discriminator_scales=3,
+                    batch_segments=16,
+                    warm_up_steps=10_000,
+                    steps=150_000,
+                ),
+            )
+    raise ConfigError(f"preset {name!r} is unknown; use {', '.join(get_args(PresetName))}")
+
+
+def changed(config: BuildConfig, setting: str) -> BuildConfig:
+    """The config with one `section.field=value` applied.
+
+    >>> changed(BuildConfig(), "freev.steps=200").freev.steps
+    200
+
+    Raises:
+        ConfigError: there is no such setting, or the value does not fit it.
+    """
+    path, equals, text = setting.partition("=")
+    section_name, _, field_name = path.strip().rpartition(".")
+    section: Any = getattr(config, section_name, None) if section_name else config
+    hints = get_type_hints(type(section)) if dataclasses.is_dataclass(section) else {}
+    if not equals or field_name not in hints or dataclasses.is_dataclass(hints[field_name]):
+        raise ConfigError(
+            f"there is no setting {setting!r}; give SECTION.FIELD=VALUE, say freev.steps=2000"
+        )
+    value = _parsed(text.strip(), getattr(section, field_name), path)
+    if not section_name:
+        return dataclasses.replace(config, **{field_name: value})
+    return dataclasses.replace(
+        config, **{section_name: dataclasses.replace(section, **{field_name: value})}
+    )
+
+
+def _parsed(text: str, current: object, path: str) -> object:
+    """The value that a text means where `current` stands now; JSON, or a bare word."""
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        value = text
+    if isinstance(current, tuple) and isinstance(value, list):
+        return _tupled(value)
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(current):
+        raise ConfigError(
+            f"{path.strip()} cannot be {text!r}; it is now {current!r}, give a value of that kind"
+        )
+    return value
+
+
+def _tupled(value: object) -> object:
+    return tuple(_tupled(one) for one in value) if isinstance(value, list) else value
+
+
+def from_json(data: dict[str, Any]) -> BuildConfig:
+    """The config that `dataclasses.asdict` and JSON made into data.
+
+    Raises:
+        ConfigError: the data does not describe a config.
+    """
+    try:
+        sections = {
+            name: hint(**{key: _tupled(value) for key, value in data[name].items()})
+            for name, hint in get_type_hints(BuildConfig).items()
+            if dataclasses.is_dataclass(hint)
+        }
+        return BuildConfig(preset=data["preset"], seed=data["seed"], **sections)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"these settings are not this version's ({error}); rebuild the model from its sounds"
+        ) from error

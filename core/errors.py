@@ -1,0 +1,37 @@
+"""Every error that Distill raises on purpose.
+
+    DistillError            the user can do something about it: one line, exit code 2
+    ├── AudioError          a sound cannot be used
+    ├── ConfigError         a setting is out of range or unknown
+    ├── StoreError          the store cannot be read or written
+    ├── PackageError        a .distill file is damaged, foreign or from the future
+    └── TrainingError       a loss or a weight stopped being a number
+
+A message says what is wrong with the value, what was expected, and after a
+semicolon what to do. Anything else that escapes is our own bug and keeps its
+traceback.
+"""
+
+
+class DistillError(Exception):
+    """Something the user can mend; the message is one line."""
+
+
+class AudioError(DistillError):
+    """A sound cannot be used."""
+
+
+class ConfigError(DistillError):
+    """A setting is unknown or out of range."""
+
+
+class StoreError(DistillError):
+    """The store cannot be read or written."""
+
+
+class PackageError(DistillError):
+    """A .distill file is damaged, foreign or from the future."""
+
+
+class TrainingError(DistillError):
+    """A loss or a weight is no longer a finite number."""

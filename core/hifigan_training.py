@@ -1,0 +1,185 @@
+"""Training HiFi-GAN on the mels it will meet: reconstruction first, then the critics join in.
+
+Every loss weight of the configuration is applied here, and nowhere else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.config import HifiganConfig, MelConfig
+from core.discriminators import Discriminators
+from core.hifigan import HifiganGenerator, check_shape
+from core.losses import (
+    MrStft,
+    adversarial_loss,
+    discriminator_accuracy,
+    discriminator_loss,
+    feature_matching,
+    mel_l1,
+)
+from core.mel import silence
+from core.training import Trainer, step_generator, step_seed
+from core.vocoder_data import WavePair, draw_segments, segment
+
+HELD_OUT_SOUNDS = 8
+HELD_OUT_SECONDS = 1.0
+GAIN_DB = 6.0
+BETAS = (0.8, 0.99)  # the paper's
+
+
+@dataclass(frozen=True)
+class Disguise:
+    """One random gain, polarity and circular shift per segment, the same for real and fake.
+
+    It keeps the critics from learning a small set by heart, and they never hear
+    anything undisguised, so the generator has nothing to gain from imitating it.
+    """
+
+    gain: Tensor  # (B, 1) signed amplitude factor
+    shift_samples: Tensor  # (B, 1) integers in [0, T)
+
+    @classmethod
+    def drawn(cls, wave: Tensor, generator: torch.Generator) -> "Disguise":
+        """One for each segment of a (B, T) batch; the generator is on the CPU."""
+        segments, samples = wave.shape
+        decibels = GAIN_DB * (2 * torch.rand(segments, 1, generator=generator) - 1)
+        polarity = 1 - 2 * torch.randint(2, (segments, 1), generator=generator)
+        shift = torch.randint(samples, (segments, 1), generator=generator)
+        gain = polarity * 10 ** (decibels / 20)
+        return cls(gain.to(wave.device), shift.to(wave.device))
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """(B, T) -> (B, T), differentiable."""
+        samples = wave.shape[-1]
+        places = torch.arange(samples, device=wave.device)[None] - self.shift_samples  # (B, T)
+        return self.gain * wave.gather(1, places % samples)
+
+
+class HifiganTrainer(Trainer):
+    """HiFi-GAN and its critics on pairs of VAE mels and real waves.
+
+    Before `warm_up_steps` the generator learns alone, from mel and MR-STFT. After,
+    each step updates the critics, then the generator against them.
+
+    Args:
+        pairs: training sounds; at least one.
+        held_out: sounds to judge by; up to 8 of them, spread over the sequence, are used.
+        seed: of the initial weights and of every step.
+    Raises:
+        ConfigError: the generator's shape does not fit the mel.
+    """
+
+    packaged = "generator"
+
+    def __init__(
+        self,
+        config: HifiganConfig,
+        mel: MelConfig,
+        pairs: Sequence[WavePair],
+        held_out: Sequence[WavePair],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        assert pairs
+        assert held_out
+        check_shape(config, mel)
+        self.config, self.mel, self.pairs = config, mel, pairs
+        self.seed, self.device = seed, device
+        with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
+            torch.manual_seed(step_seed(seed, 0, "hifigan weights"))
+            self.generator = HifiganGenerator(config).to(device)
+            self.discriminators = Discriminators(config).to(device)
+        self.modules = {"generator": self.generator, "discriminators": self.discriminators}
+        self.optimizers = {
+            name: torch.optim.AdamW(module.parameters(), lr=config.learning_rate, betas=BETAS)
+            for name, module in self.modules.items()
+        }
+        self.mr_stft = MrStft().to(device)
+        stride = max(1, len(held_out) / HELD_OUT_SOUNDS)
+        count = min(len(held_out), HELD_OUT_SOUNDS)
+        self.held_out = [self._beginning(held_out[int(i * stride)]) for i in range(count)]
+
+    def _beginning(self, pair: WavePair) -> tuple[Tensor, Tensor]:
+        """The first second (shorter sounds whole) as a batch of one: (1, M, F), (1, F * hop)."""
+        most = round(HELD_OUT_SECONDS * self.mel.sample_rate / self.mel.hop_samples)
+        frames = max(min(len(pair.log_mel), most), self.config.segment_frames)
+        mel, wave = segment(pair, 0, frames, self.mel.hop_samples, silence(self.mel))
+        return mel[None].to(self.device), wave[None].to(self.device)
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        """One update of the generator, after one of the critics once the warm-up is over."""
+        self._set_learning_rates(number)
+        generator = step_generator(self.seed, number, "hifigan")
+        log_mel, real = draw_segments(
+            self.pairs,
+            self.config.batch_segments,
+            self.config.segment_frames,
+            self.mel.hop_samples,
+            silence(self.mel),
+            generator,
+        )
+        log_mel, real = log_mel.to(self.device), real.to(self.device)
+        fake = self.generator(log_mel)  # (B, T)
+        loss, losses = self._reconstruction(fake, real)
+        if number >= self.config.warm_up_steps:
+            disguise = Disguise.drawn(real, generator)
+            losses |= self._update_discriminators(disguise(fake.detach()), disguise(real))
+            adversarial, adversarial_losses = self._adversarial(disguise(fake), disguise(real))
+            loss = loss + adversarial
+            losses |= adversarial_losses
+        self._update("generator", loss)
+        return losses
+
+    def _set_learning_rates(self, number: int) -> None:
+        """Each network's rate falls geometrically from its own first update."""
+        of_critics = max(0, number - self.config.warm_up_steps)
+        for name, decay, updates in (
+            ("generator", self.config.learning_rate_decay, number),
+            ("discriminators", self.config.discriminator_decay, of_critics),
+        ):
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = self.config.learning_rate * decay**updates
+
+    def _reconstruction(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted mel and MR-STFT loss, and both unweighted for the log."""
+        mel, stft = mel_l1(fake, real, self.mel), self.mr_stft(fake, real)
+        loss = self.config.mel_weight * mel + self.config.stft_weight * stft
+        return loss, {"mel": mel.detach(), "stft": stft.detach()}
+
+    def _update_discriminators(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """One update of the critics on (B, T) disguised waves."""
+        self.discriminators.requires_grad_(True)
+        judgements = self.discriminators(torch.cat([real, fake]))
+        both = [score.chunk(2) for score, _ in judgements]  # (2B, N) each
+        real_scores, fake_scores = [pair[0] for pair in both], [pair[1] for pair in both]
+        loss = discriminator_loss(real_scores, fake_scores)
+        self._update("discriminators", loss)
+        accuracy = discriminator_accuracy(real_scores, fake_scores)
+        return {"discriminator": loss.detach(), "discriminator accuracy": accuracy.detach()}
+
+    def _adversarial(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted loss of the generator against the critics, and its parts unweighted."""
+        self.discriminators.requires_grad_(False)  # no gradients for weights that stand still
+        with torch.no_grad():
+            real_features = [features for _, features in self.discriminators(real)]
+        judgements = self.discriminators(fake)
+        adversarial = adversarial_loss([score for score, _ in judgements])
+        features = feature_matching(real_features, [maps for _, maps in judgements])
+        loss = adversarial + self.config.feature_weight * features
+        return loss, {"adversarial": adversarial.detach(), "features": features.detach()}
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        self.optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers[name].step()
+
+    @torch.no_grad()
+    def held_out_loss(self) -> float:
+        """Mean mel L1 over the beginnings of the held-out sounds."""
+        self.generator.eval()
+        losses = [mel_l1(self.generator(mel), wave, self.mel) for mel, wave in self.held_out]
+        self.generator.train()
+        return float(torch.stack(losses).mean())

@@ -1,0 +1,85 @@
+"""What the vocoders are trained on: adversarial, feature, mel and multi-resolution STFT losses.
+
+Nothing here is weighted: a trainer applies each weight, once.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from auraloss.freq import MultiResolutionSTFTLoss
+from torch import Tensor, nn
+
+from core.config import MelConfig
+from core.mel import log_mel
+
+
+def discriminator_loss(real_scores: Sequence[Tensor], fake_scores: Sequence[Tensor]) -> Tensor:
+    """Least-squares loss of the critics: real should score 1 and fake 0.
+
+    Args:
+        real_scores, fake_scores: one (B, N) per critic.
+    Returns:
+        () sum over critics of mean (1 - real)² + mean fake².
+    Source: Mao et al. 2017, arXiv:1611.04076, as HiFi-GAN uses it.
+    """
+    terms = [
+        (1 - real).square().mean() + fake.square().mean()
+        for real, fake in zip(real_scores, fake_scores, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def adversarial_loss(fake_scores: Sequence[Tensor]) -> Tensor:
+    """Least-squares loss of the generator: (B, N) per critic -> () sum of mean (1 - fake)²."""
+    return torch.stack([(1 - fake).square().mean() for fake in fake_scores]).sum()
+
+
+def discriminator_accuracy(real_scores: Sequence[Tensor], fake_scores: Sequence[Tensor]) -> Tensor:
+    """() share of scores on the right side of one half: 0.5 is guessing, 1 is no contest.
+
+    Args:
+        real_scores, fake_scores: one (B, N) per critic; every critic counts the same.
+    """
+    shares = [
+        ((real > 0.5).float().mean() + (fake <= 0.5).float().mean()) / 2
+        for real, fake in zip(real_scores, fake_scores, strict=True)
+    ]
+    return torch.stack(shares).mean()
+
+
+def feature_matching(
+    real_features: Sequence[Sequence[Tensor]], fake_features: Sequence[Sequence[Tensor]]
+) -> Tensor:
+    """() sum over critics and layers of the mean absolute difference of their feature maps.
+
+    Args:
+        real_features, fake_features: per critic, per layer, any float; shapes equal in pairs.
+    """
+    terms = [
+        (real - fake).abs().mean(dtype=torch.float32)
+        for real_layers, fake_layers in zip(real_features, fake_features, strict=True)
+        for real, fake in zip(real_layers, fake_layers, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+def mel_l1(fake_wave: Tensor, real_wave: Tensor, config: MelConfig) -> Tensor:
+    """() mean absolute difference of natural-log mels; both waves are (B, T)."""
+    return (log_mel(fake_wave, config) - log_mel(real_wave, config)).abs().mean()
+
+
+class MrStft(nn.Module):
+    """Multi-resolution STFT distance with auraloss' default resolutions.
+
+    Spectral convergence divides by the real batch's magnitude: a batch that is
+    silent throughout makes it huge, a silent sound among others does not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.distance = MultiResolutionSTFTLoss()
+
+    def forward(self, fake_wave: Tensor, real_wave: Tensor) -> Tensor:
+        """Both (B, T), T above 1024 samples -> ()."""
+        loss: Tensor = self.distance(fake_wave[:, None], real_wave[:, None])
+        return loss

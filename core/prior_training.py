@@ -1,0 +1,248 @@
+"""Training of the prior on code sequences, and its yardsticks in counts.
+
+A sequence is one sound's codes (or an augmented copy's). Windows begin before or
+inside it; a sound's end is a frame whose level 0 is END and whose other levels
+are not scored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.config import PriorConfig
+from core.prior import Prior
+from core.training import Trainer, step_generator, step_seed, warm_cosine
+
+
+@dataclass(frozen=True)
+class CodeSequence:
+    """One sound's codes."""
+
+    codes: Tensor  # (F, L) int64
+    starts: bool = True  # its first frame is the sound's first
+    ends: bool = True  # its last frame is the sound's last
+
+    def targets(self, end: int) -> Tensor:
+        """(F or F + 1, L): the codes, then END on every level if the sound ends here."""
+        if not self.ends:
+            return self.codes
+        return torch.cat([self.codes, torch.full_like(self.codes[:1], end)])
+
+
+@dataclass(frozen=True)
+class CodeBatch:
+    previous: Tensor  # (B, F, L)
+    is_start: Tensor  # (B, F)
+    targets: Tensor  # (B, F, L)
+    scored: Tensor  # (B, F, L) which targets count
+
+
+def collate(windows: Sequence[tuple[Tensor, Tensor, bool]], end: int) -> CodeBatch:
+    """Pad (targets (F, L), the frame before them (L,), whether the sound starts there)."""
+    longest = max(len(targets) for targets, _, _ in windows)
+    levels = windows[0][0].shape[1]
+    batch = len(windows)
+    targets = torch.zeros(batch, longest, levels, dtype=torch.long)
+    previous = torch.zeros_like(targets)
+    is_start = torch.zeros(batch, longest, dtype=torch.bool)
+    scored = torch.zeros(batch, longest, levels, dtype=torch.bool)
+    for row, (window, before, starts) in enumerate(windows):
+        frames = len(window)
+        targets[row, :frames] = window
+        previous[row, 0], previous[row, 1:frames] = before, window[:-1]
+        is_start[row, 0] = starts
+        scored[row, :frames] = True
+        scored[row, :frames, 1:] &= window[:, :1] != end  # after the end there is no sound
+    return CodeBatch(previous, is_start, targets, scored)
+
+
+class CodeWindows:
+    """Training windows of code sequences, drawn in proportion to their length."""
+
+    def __init__(self, sequences: Sequence[CodeSequence], config: PriorConfig, end: int):
+        self.config, self.end = config, end
+        self.starts = [one.starts for one in sequences]
+        self.targets = [one.targets(end) for one in sequences]
+        lengths = torch.tensor([float(len(one)) for one in self.targets])
+        # A short sound's start and end would hardly be seen if only length counted.
+        self.weights = lengths + config.window_frames / 4
+
+    def draw(self, generator: torch.Generator) -> CodeBatch:
+        """Windows of at most config.window_frames, config.batch_frames in all."""
+        windows: list[tuple[Tensor, Tensor, bool]] = []
+        frames = 0
+        while frames < self.config.batch_frames:
+            index = int(torch.multinomial(self.weights, 1, generator=generator))
+            share = float(torch.rand((), generator=generator))
+            one, width = self.targets[index], self.config.window_frames
+            spare = max(0, len(one) - width)
+            # A quarter of a window's reach beyond either side: starts and ends are met often.
+            start = min(spare, max(0, int(share * (spare + width // 2 + 1)) - width // 4))
+            window = one[start : start + width]
+            before = one[start - 1] if start else torch.zeros_like(one[0])
+            windows.append((window, before, start == 0 and self.starts[index]))
+            frames += len(window)
+        return collate(windows, self.end)
+
+
+def corrupted(
+    codes: Tensor, share: float, codebook_size: int, generator: torch.Generator
+) -> Tensor:
+    """(B, F, L) codes, a share of them replaced by random ones."""
+    noise = torch.randint(0, codebook_size, codes.shape, generator=generator)
+    return torch.where(torch.rand(codes.shape, generator=generator) < share, noise, codes)
+
+
+def nats(logits: Tensor, batch: CodeBatch) -> Tensor:
+    """(B, F, L) negative log likelihood of each target, 0 where not scored."""
+    loss = F.cross_entropy(
+        logits.float().flatten(0, 2), batch.targets.flatten().to(logits.device), reduction="none"
+    ).view(batch.targets.shape)
+    return loss.masked_fill(~batch.scored.to(loss.device), 0.0)
+
+
+class PriorTrainer(Trainer):
+    """Trains on the originals and, for config.augmented_share of the draws, on their copies."""
+
+    packaged = "prior"
+
+    def __init__(
+        self,
+        prior: Prior,
+        steps: int,
+        originals: Sequence[CodeSequence],
+        augmented: Sequence[CodeSequence],
+        held_out: Sequence[CodeSequence],
+        seed: int,
+        device: torch.device,
+    ):
+        self.prior, self.steps, self.seed, self.device = prior.to(device), steps, seed, device
+        self.config = prior.config
+        self.originals = CodeWindows(originals, prior.config, prior.end)
+        self.augmented = CodeWindows(augmented or originals, prior.config, prior.end)
+        self.held_out = list(held_out)
+        self.modules: dict[str, nn.Module] = {"prior": self.prior}
+        decayed = [p for p in prior.parameters() if p.ndim > 1]
+        plain = [p for p in prior.parameters() if p.ndim <= 1]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(
+                [
+                    {"params": decayed, "weight_decay": prior.config.weight_decay},
+                    {"params": plain, "weight_decay": 0.0},
+                ],
+                lr=prior.config.learning_rate,
+                betas=(0.9, 0.98),
+            )
+        }
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        generator = step_generator(self.seed, number, "prior")
+        use_copy = float(torch.rand((), generator=generator)) < self.config.augmented_share
+        batch = (self.augmented if use_copy else self.originals).draw(generator)
+        heard = corrupted(
+            batch.previous, self.config.corruption, self.prior.codebook_size, generator
+        )
+        optimizer = self.optimizers["adamw"]
+        for group in optimizer.param_groups:
+            group["lr"] = warm_cosine(number, self.steps, self.config.learning_rate)
+        self.prior.train()
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(step_seed(self.seed, number, "dropout"))
+            logits = self.prior.logits(
+                heard.to(self.device),
+                batch.is_start.to(self.device),
+                batch.targets.to(self.device),
+            )
+        frames = batch.scored[..., 0].sum()
+        loss = nats(logits, batch).sum() / frames
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss / self.prior.levels)
+        nn.utils.clip_grad_norm_(self.prior.parameters(), 1.0)
+        optimizer.step()
+        return {"nats_per_frame": loss.detach()}
+
+    def held_out_loss(self) -> float:
+        """Held-out nats a code frame, all levels summed."""
+        return sum(nats_per_level(self.prior, self.held_out, self.device))
+
+
+@torch.no_grad()
+def nats_per_level(
+    prior: Prior, sequences: Sequence[CodeSequence], device: torch.device
+) -> list[float]:
+    """Mean nats of each level a code frame, over whole sequences; the end counts on level 0."""
+    prior.eval()
+    total = torch.zeros(prior.levels, dtype=torch.float64)
+    frames = 0
+    for one in sequences:
+        targets = one.targets(prior.end)
+        before = torch.zeros_like(targets[0])
+        batch = collate([(targets, before, one.starts)], prior.end)
+        logits = prior.logits(
+            batch.previous.to(device), batch.is_start.to(device), batch.targets.to(device)
+        )
+        total += nats(logits, batch).sum((0, 1)).double().cpu()
+        frames += len(targets)
+    return [float(level) for level in total / frames]
+
+
+def unigram_nats(
+    train: Sequence[CodeSequence], held_out: Sequence[CodeSequence], codebook_size: int
+) -> list[float]:
+    """Held-out nats of each level by counting the training codes (half a count added to each)."""
+    return _counted_nats(train, held_out, codebook_size, use_previous=False)
+
+
+def bigram_nats(
+    train: Sequence[CodeSequence], held_out: Sequence[CodeSequence], codebook_size: int
+) -> list[float]:
+    """The same, given the level's previous code, interpolated with the unigram.
+
+    The weight of the bigram is count / (count + 5): rare contexts lean on the unigram.
+    """
+    return _counted_nats(train, held_out, codebook_size, use_previous=True)
+
+
+def _counted_nats(
+    train: Sequence[CodeSequence],
+    held_out: Sequence[CodeSequence],
+    codebook_size: int,
+    use_previous: bool,
+) -> list[float]:
+    end, start = codebook_size, codebook_size + 1
+    levels = train[0].codes.shape[1]
+    results = []
+    for level in range(levels):
+        pairs = _pairs(train, level, end, start)
+        classes = codebook_size + (level == 0)
+        single = torch.bincount(pairs[1], minlength=classes)[:classes].double() + 0.5
+        single = single / single.sum()
+        before, after = _pairs(held_out, level, end, start)
+        likelihood = single[after]
+        if use_previous:
+            table = torch.zeros(start + 1, classes, dtype=torch.float64)
+            table.index_put_(pairs, torch.ones(len(pairs[0]), dtype=torch.float64), accumulate=True)
+            count = table.sum(1)
+            share = count / (count + 5)
+            rows = table / count.clamp_min(1)[:, None]
+            mixed = share[before] * rows[before, after] + (1 - share[before]) * likelihood
+            likelihood = mixed
+        frames = sum(len(one.targets(end)) for one in held_out)
+        results.append(float(-likelihood.log().sum() / frames))
+    return results
+
+
+def _pairs(
+    sequences: Sequence[CodeSequence], level: int, end: int, start: int
+) -> tuple[Tensor, Tensor]:
+    """All (previous code, code) pairs of a level; the end only on level 0."""
+    before, after = [], []
+    for one in sequences:
+        codes = one.targets(end)[:, level] if level == 0 else one.codes[:, level]
+        first = torch.full((1,), start if one.starts else 0)
+        before.append(torch.cat([first, codes[:-1]]))
+        after.append(codes)
+    return torch.cat(before), torch.cat(after)

@@ -1,0 +1,74 @@
+"""Short-time spectra framed as the mel contract frames them, and their inverse.
+
+Frames are not centred: the wave is padded by (fft - hop) / 2 on both sides, so
+frame f looks at the samples around f * hop + hop / 2 and T samples give
+T // hop frames. The mel, Griffin-Lim and FreeV all speak this one framing.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def hann(fft_samples: int, device: torch.device) -> Tensor:
+    """(fft_samples,) periodic Hann window."""
+    return torch.hann_window(fft_samples, device=device)
+
+
+def spectrum(wave: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
+    """Complex short-time spectrum of a wave padded by reflection.
+
+    Args:
+        wave: (B, T) float, T longer than (fft_samples - hop_samples) / 2.
+    Returns:
+        (B, F, fft_samples / 2 + 1) complex; F = T // hop_samples.
+    """
+    padding = (fft_samples - hop_samples) // 2
+    padded = F.pad(wave[:, None], (padding, padding), mode="reflect")[:, 0]
+    return framed_spectrum(padded, fft_samples, hop_samples)
+
+
+def framed_spectrum(padded: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
+    """(B, T) already padded -> (B, 1 + (T - fft_samples) // hop_samples, bins) complex."""
+    frames = padded.unfold(-1, fft_samples, hop_samples)  # (B, F, fft)
+    bins: Tensor = torch.fft.rfft(frames * hann(fft_samples, padded.device))
+    return bins
+
+
+def padded_wave(frames: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
+    """Least-squares inverse of `framed_spectrum`: windowed overlap-add.
+
+        frame 0   |~~~~~~~~|
+        frame 1      |~~~~~~~~|         each frame times the window again,
+        frame 2         |~~~~~~~~|      summed, divided by the summed window²
+
+    Args:
+        frames: (B, F, bins) complex.
+    Returns:
+        (B, (F - 1) * hop_samples + fft_samples) wave, its padding still on.
+    """
+    window = hann(fft_samples, frames.device)
+    pieces = torch.fft.irfft(frames, n=fft_samples) * window  # (B, F, fft)
+    length = (frames.shape[1] - 1) * hop_samples + fft_samples
+    weights = window.square()[None, None].expand(1, frames.shape[1], -1)
+    return overlap_add(pieces, length, hop_samples) / overlap_add(
+        weights, length, hop_samples
+    ).clamp_min(1e-8)
+
+
+def overlap_add(pieces: Tensor, length: int, hop_samples: int) -> Tensor:
+    """(B, F, fft) pieces laid hop_samples apart and summed -> (B, length)."""
+    folded = F.fold(
+        pieces.transpose(1, 2),  # (B, fft, F)
+        output_size=(1, length),
+        kernel_size=(1, pieces.shape[-1]),
+        stride=(1, hop_samples),
+    )
+    return folded[:, 0, 0]
+
+
+def wave_from_spectrum(frames: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
+    """Inverse of `spectrum`: (B, F, bins) complex -> (B, F * hop_samples)."""
+    padding = (fft_samples - hop_samples) // 2
+    wave = padded_wave(frames, fft_samples, hop_samples)
+    return wave[:, padding : wave.shape[-1] - padding]

@@ -1,0 +1,25 @@
+"""What every vocoder is: a log mel in, a wave of exactly F * hop samples out."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from core.config import VocoderName
+
+
+class Vocoder(ABC):
+    """Turns log mels of the mel contract into sound.
+
+    Whatever is slow to make (weights, filterbanks) is made in the constructor;
+    `wave` may be called again and again and gives the same samples for the same mel.
+    """
+
+    name: VocoderName
+
+    @abstractmethod
+    def wave(self, log_mel: Tensor) -> Tensor:
+        """(F, M) natural-log mel -> (F * hop_samples,) float32 on the CPU.
+
+        The level is the mel's own; a sample may exceed 1 and is scaled by the caller,
+        never clipped.
+        """

@@ -1,0 +1,63 @@
+"""What a vocoder learns from: mels as it will meet them, beside the waves they came from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class WavePair:
+    """One sound: frame f of the mel stands for samples [f * hop, (f + 1) * hop) of the wave."""
+
+    log_mel: np.ndarray  # (F, M) float32, as the frozen VAE gives it back
+    wave: np.ndarray  # (F * hop,) float32, the real sound; may be memory-mapped
+
+
+def segment(
+    pair: WavePair, start: int, frames: int, hop: int, silence: float
+) -> tuple[Tensor, Tensor]:
+    """`frames` frames of one pair from frame `start`, padded at the end where it is too short.
+
+    Returns:
+        log_mel (M, frames) padded with `silence`, wave (frames * hop,) padded with 0; copies.
+    """
+    assert pair.wave.shape[0] == pair.log_mel.shape[0] * hop
+    mel = np.full((pair.log_mel.shape[1], frames), silence, np.float32)
+    wave = np.zeros(frames * hop, np.float32)
+    part = pair.log_mel[start : start + frames]
+    mel[:, : len(part)] = part.T
+    wave[: len(part) * hop] = pair.wave[start * hop : (start + len(part)) * hop]
+    return torch.from_numpy(mel), torch.from_numpy(wave)
+
+
+def draw_segments(
+    pairs: Sequence[WavePair],
+    count: int,
+    segment_frames: int,
+    hop: int,
+    silence: float,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """A random batch: pairs in proportion to their length, starts uniform within them.
+
+    A pair shorter than a segment counts as one segment long and is padded.
+
+    Args:
+        silence: the log mel of silence (core.mel.silence).
+        generator: on the CPU; the batch is a pure function of its state.
+    Returns:
+        log_mel (B, M, F), wave (B, F * hop), on the CPU; B = count, F = segment_frames.
+    """
+    lengths = [len(pair.log_mel) for pair in pairs]
+    weights = torch.tensor([max(n, segment_frames) for n in lengths], dtype=torch.float64)
+    mels, waves = [], []
+    for index in torch.multinomial(weights, count, True, generator=generator).tolist():
+        room = max(0, lengths[index] - segment_frames)
+        start = int(torch.randint(room + 1, (), generator=generator))
+        mel, wave = segment(pairs[index], start, segment_frames, hop, silence)
+        mels.append(mel)
+        waves.append(wave)
+    return torch.stack(mels), torch.stack(waves)

@@ -1,0 +1,35 @@
+"""Running core's training loop with checkpoints and progress."""
+
+from artifacts.checkpoint import Checkpoints
+from core.training import Fit, Trainer
+from tasks.progress import bar, say
+from tasks.step import Run
+
+
+def train(
+    run: Run, title: str, trainer: Trainer, steps: int, evaluate_every: int, patience: int = 0
+) -> Fit:
+    """Train to the end, from the newest checkpoint if there is one.
+
+    A checkpoint is written at every evaluation and at the end; they stay until the
+    step's result is stored.
+    """
+    checkpoints = Checkpoints(run.checkpoints / title)
+    fit = Fit(trainer, steps, evaluate_every, patience)
+    state = checkpoints.newest()
+    if state is not None:
+        fit.restore(state)
+        say(f"{title}: continuing from step {state.step} of {steps}")
+    with bar(title, steps, fit.step) as progress:
+        for update in fit:
+            note = ""
+            if update.held_out is not None:
+                note = f"held-out {update.held_out:.4f}"
+                checkpoints.save(fit.state())
+            elif progress.due():
+                name, loss = next(iter(update.losses.items()))
+                note = f"{name} {float(loss):.4f}"
+            progress.update(update.step, note)
+    best = f"best {fit.best_loss:.4f} at step {fit.best_step}"
+    say(f"{title}: {fit.step} steps, held-out loss {fit.history[0]['held_out']:.4f}, {best}")
+    return fit

@@ -1,0 +1,97 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from broken_sounds import tone
+
+from artifacts.audio_export import BitDepth, Container, write_audio
+from core.errors import AudioError, ConfigError
+
+WAVE = tone(1.5, 48_000, 220)[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("container", "bit_depth", "subtype", "step"),
+    [
+        ("wav", 24, "PCM_24", 2**-23),
+        ("wav", 16, "PCM_16", 2**-15),
+        ("wav", 32, "FLOAT", 0.0),
+        ("flac", 24, "PCM_24", 2**-23),
+        ("flac", 16, "PCM_16", 2**-15),
+    ],
+)
+def test_lossless_containers_keep_a_wave_to_one_step(
+    tmp_path: Path, container: Container, bit_depth: BitDepth, subtype: str, step: float
+) -> None:
+    write_audio(tmp_path / "a", WAVE, 48_000, container, bit_depth)
+    info = soundfile.info(tmp_path / "a")
+    assert (info.format, info.subtype, info.samplerate) == (container.upper(), subtype, 48_000)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "a")[0], WAVE, rtol=0, atol=step)
+
+
+@pytest.mark.parametrize("container", ["ogg", "mp3"])
+def test_lossy_containers_keep_a_wave_nearly(tmp_path: Path, container: Container) -> None:
+    write_audio(tmp_path / "a", WAVE, 48_000, container)
+    wave, rate = soundfile.read(tmp_path / "a")
+    assert (wave.shape, rate) == (WAVE.shape, 48_000)
+    assert np.square(wave - WAVE).mean() < 0.01 * np.square(WAVE).mean()  # 20 dB apart
+
+
+@pytest.mark.parametrize(
+    ("container", "bit_depth"), [("wav", 24), ("wav", 32), ("flac", 24), ("ogg", 24), ("mp3", 24)]
+)
+def test_equal_samples_give_equal_bytes(
+    tmp_path: Path, container: Container, bit_depth: BitDepth
+) -> None:
+    write_audio(tmp_path / "a", WAVE, 48_000, container, bit_depth)
+    time.sleep(1.1 if bit_depth == 32 or container == "ogg" else 0)  # their clocks tick in seconds
+    write_audio(tmp_path / "b", WAVE, 48_000, container, bit_depth)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_channels_are_kept(tmp_path: Path) -> None:
+    stereo = tone(0.3, 44_100, 220, channels=2)
+    write_audio(tmp_path / "a.wav", stereo, 44_100)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], stereo, atol=2**-23)
+
+
+def test_samples_above_1_are_clipped_and_never_wrap(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.wav", np.full(4800, 1.5, np.float32), 48_000)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], 1.0, atol=2**-22)
+
+
+@pytest.mark.parametrize("wave", [np.zeros(0, np.float32), np.full(9, np.nan, np.float32)])
+def test_what_is_no_sound_is_not_written(tmp_path: Path, wave: np.ndarray) -> None:
+    with pytest.raises(AudioError, match=r"^the sound for a\.wav .*; it cannot be written$"):
+        write_audio(tmp_path / "a.wav", wave, 48_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("container", "rate", "bit_depth"),
+    [("mp3", 96_000, 24), ("ogg", 384_000, 24), ("flac", 44_100, 32)],  # Ogg's would crash
+)
+def test_what_a_container_cannot_hold_is_refused(
+    tmp_path: Path, container: Container, rate: int, bit_depth: BitDepth
+) -> None:
+    with pytest.raises(ConfigError, match=r"; choose "):
+        write_audio(tmp_path / "a", WAVE, rate, container, bit_depth)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_audio(tmp_path / "a.wav", WAVE, 48_000)
+    before = (tmp_path / "a.wav").read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("artifacts.audio_export.os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_audio(tmp_path / "a.wav", WAVE / 2, 48_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+    assert (tmp_path / "a.wav").read_bytes() == before

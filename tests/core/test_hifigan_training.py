@@ -1,0 +1,165 @@
+"""HiFi-GAN's trainer: two phases, reproducible steps, critics that hear both sides alike."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.config import HifiganConfig, MelConfig
+from core.errors import ConfigError
+from core.hifigan_training import Disguise, HifiganTrainer
+from core.mel import log_mel
+from core.training import Fit, step_generator
+from core.vocoder_data import WavePair
+
+MEL = MelConfig()
+TINY = HifiganConfig(
+    upsample_rates=(16, 32),
+    upsample_kernels=(32, 64),
+    channels=16,
+    resblock_kernels=(3,),
+    resblock_dilations=((1,),),
+    discriminator_divisor=32,
+    discriminator_periods=(2, 3),
+    batch_segments=2,
+    segment_frames=8,
+    warm_up_steps=2,
+    steps=5,
+)
+
+
+def noise_pair(frames: int, seed: int = 0) -> WavePair:
+    wave = np.random.default_rng(seed).normal(0, 0.1, frames * 512).astype(np.float32)
+    padded = np.pad(wave, (0, max(0, 2048 - len(wave))))  # a mel needs 769 samples
+    mel = log_mel(torch.from_numpy(padded)[None], MEL)[0].T.numpy()
+    return WavePair(mel[:frames], wave)
+
+
+def tiny_trainer(config: HifiganConfig = TINY, seed: int = 0) -> HifiganTrainer:
+    pairs = [noise_pair(20), noise_pair(5, seed=1)]
+    return HifiganTrainer(config, MEL, pairs, [noise_pair(12, seed=2)], seed, torch.device("cpu"))
+
+
+def weights(trainer: HifiganTrainer) -> dict[str, torch.Tensor]:
+    return {
+        f"{module}.{name}": value.clone()
+        for module, part in trainer.modules.items()
+        for name, value in part.state_dict().items()
+    }
+
+
+def changed(trainer: HifiganTrainer, before: dict[str, torch.Tensor]) -> set[str]:
+    """Names of the modules with any tensor that differs from `before`."""
+    after = weights(trainer)
+    return {name.split(".")[0] for name in before if not torch.equal(after[name], before[name])}
+
+
+def test_warm_up_trains_the_generator_alone() -> None:
+    trainer = tiny_trainer()
+    before = weights(trainer)
+    assert set(trainer.step(1)) == {"mel", "stft"}
+    assert changed(trainer, before) == {"generator"}
+
+
+def test_after_warm_up_both_networks_learn() -> None:
+    trainer = tiny_trainer()
+    before = weights(trainer)
+    losses = trainer.step(2)
+    assert {"mel", "stft", "discriminator", "adversarial", "features"} < set(losses)
+    assert changed(trainer, before) == {"generator", "discriminators"}
+    assert all(not loss.requires_grad and loss.ndim == 0 for loss in losses.values())
+
+
+def test_resumed_training_equals_uninterrupted() -> None:
+    whole = tiny_trainer()
+    for number in range(5):
+        whole.step(number)
+    stopped = Fit(tiny_trainer(), steps=5, evaluate_every=5)
+    for progress in stopped:
+        if progress.step == 3:  # one adversarial step in, so moments and power iterations count
+            break
+    resumed = Fit(tiny_trainer(seed=0), steps=5, evaluate_every=5)
+    resumed.restore(stopped.state())
+    for _ in resumed:
+        pass
+    assert isinstance(resumed.trainer, HifiganTrainer)
+    assert not changed(resumed.trainer, weights(whole))
+
+
+def test_training_neither_reads_nor_moves_the_global_generator() -> None:
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first = tiny_trainer()
+    first.step(2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    second = tiny_trainer()
+    second.step(2)
+    assert not changed(second, weights(first))
+
+
+def test_learning_rates_fall_from_each_networks_own_first_update() -> None:
+    config = replace(TINY, learning_rate=1.0, learning_rate_decay=0.5, discriminator_decay=0.1)
+    trainer = tiny_trainer(config)
+    trainer.step(3)
+    rates = {name: opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
+    assert rates == pytest.approx({"generator": 0.5**3, "discriminators": 0.1**1})
+
+
+def test_generator_loss_carries_each_configured_weight_once() -> None:
+    def gradient(**weight: float) -> torch.Tensor:
+        none = {"mel_weight": 0.0, "stft_weight": 0.0, "feature_weight": 0.0}
+        trainer = tiny_trainer(replace(TINY, **(none | weight)))
+        trainer.step(2)
+        grad = trainer.generator.conv_post.bias.grad
+        assert grad is not None
+        return grad.clone()
+
+    adversarial = gradient()  # its weight is 1 and has no setting
+    for name in ("mel_weight", "stft_weight", "feature_weight"):
+        once, thrice = gradient(**{name: 1.0}), gradient(**{name: 3.0})
+        torch.testing.assert_close(
+            thrice - adversarial, 3 * (once - adversarial), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_a_few_steps_lower_the_held_out_loss() -> None:
+    trainer = tiny_trainer(replace(TINY, warm_up_steps=20, learning_rate=3e-3))
+    before = trainer.held_out_loss()
+    for number in range(20):
+        trainer.step(number)
+    assert trainer.held_out_loss() < 0.8 * before
+
+
+def test_held_out_loss_repeats_and_takes_sounds_of_one_frame() -> None:
+    trainer = HifiganTrainer(
+        TINY, MEL, [noise_pair(20)], [noise_pair(n) for n in range(1, 12)], 0, torch.device("cpu")
+    )
+    assert len(trainer.held_out) == 8
+    assert trainer.held_out_loss() == trainer.held_out_loss()
+
+
+def test_misfit_shape_is_refused_before_training() -> None:
+    with pytest.raises(ConfigError, match="multiply to 256"):
+        tiny_trainer(replace(TINY, upsample_rates=(16, 16)))
+
+
+def test_disguise_moves_turns_and_scales_each_segment_within_six_decibels() -> None:
+    waves = torch.randn(64, 100)
+    disguise = Disguise.drawn(waves, step_generator(0, 0))
+    for wave, disguised, gain, shift in zip(
+        waves, disguise(waves), disguise.gain, disguise.shift_samples, strict=True
+    ):
+        torch.testing.assert_close(disguised, gain * wave.roll(int(shift)))
+    assert disguise.gain.abs().min() >= 10 ** (-6 / 20)
+    assert disguise.gain.abs().max() <= 10 ** (6 / 20)
+    assert 0.25 < (disguise.gain < 0).float().mean() < 0.75  # 4 standard deviations
+    assert len(disguise.shift_samples.unique()) > 20
+
+
+def test_disguise_passes_gradients_of_its_gain() -> None:
+    wave = torch.randn(2, 50, requires_grad=True)
+    disguise = Disguise.drawn(wave, step_generator(0, 0))
+    disguise(wave).sum().backward()
+    torch.testing.assert_close(wave.grad, disguise.gain.expand(2, 50))
