@@ -46,13 +46,10 @@ def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
 def read_codes(path: Path, role: Role) -> list[CodeRow]:
     """All rows of one role, in the order they were written."""
     table = pd.read_parquet(path, engine="pyarrow", filters=[("role", "==", role)])
+    columns = (table[name].to_numpy() for name in ("sound", "starts", "ends", "levels", "codes"))
     return [
         CodeRow(
-            int(row.sound),
-            role,
-            bool(row.starts),
-            bool(row.ends),
-            np.asarray(row.codes, np.int64).reshape(-1, int(row.levels)),
+            int(sound), role, bool(starts), bool(ends), flat.astype(np.int64).reshape(-1, levels)
         )
-        for row in table.itertuples(index=False)
+        for sound, starts, ends, levels, flat in zip(*columns, strict=True)
     ]

@@ -48,7 +48,6 @@ from artifacts.package_rules import (
     checked_bytes,
     entry_problem,
     examine,
-    name_problem,
     place,
     sha256,
 )
@@ -66,7 +65,11 @@ def write_package(path: Path, manifest: Mapping[str, object], entries: dict[str,
         PackageError: a name is not allowed, a required one is missing, the file would be
             over 50 MB, the manifest is not plain JSON, or the disk refuses.
     """
-    problems = [name_problem(name) for name in entries if place(name) is None]
+    problems = [
+        f"may not hold {name!a}; the allowed names are in artifacts.package"
+        for name in entries
+        if place(name) is None
+    ]
     problems += [f"lacks {name}; add it" for name in REQUIRED if name not in entries]
     if problems:
         raise PackageError(f"{path.name} {problems[0]}")

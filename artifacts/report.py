@@ -105,8 +105,9 @@ def _comparison(clips: Sequence[Clip], winner: str) -> str:
     )
     return (
         "<section><h2>Original and copy</h2>"
-        '<p class="lead">Sounds the model never trained on. From the true mel you hear the vocoder '
-        "alone; from the model's mel you hear codes and vocoder together. L1 and MR measure the "
+        '<p class="lead">Sounds, or ends of sounds, that the model never trained on. '
+        "From the true mel you hear the vocoder alone; from the model's mel you hear codes and "
+        "vocoder together. L1 and MR measure the "
         f"distance to the original: lower is closer.</p>{sounds}</section>"
     )
 
@@ -150,7 +151,7 @@ def _figure(clip: Clip, caption: str, note: str, what: str) -> str:
         f"<figure><figcaption><span>{escape(caption)}</span>"
         f'<span class="quiet num">{escape(note)}</span></figcaption>'
         f'<img loading="lazy" alt="Spectrogram of {label}" src="data:image/png;base64,{picture}">'
-        f'<audio controls preload="none" aria-label="{label}" '
+        f'<audio controls preload="metadata" aria-label="{label}" '
         f'src="data:audio/flac;base64,{audio}"></audio></figure>'
     )
 

@@ -44,8 +44,9 @@ def number_section(manifest: Manifest) -> str:
     if not any(sheets):
         return ""
     return (
-        '<section><h2>Numbers</h2><p class="lead">Everything is measured on sounds that were '
-        f'kept out of training.</p><div class="columns">{"".join(sheets)}</div></section>'
+        '<section><h2>Numbers</h2><p class="lead">Distances and surprise are measured on '
+        "sounds that were kept out of training.</p>"
+        f'<div class="columns">{"".join(sheets)}</div></section>'
     )
 
 

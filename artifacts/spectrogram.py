@@ -59,7 +59,7 @@ def spectrogram_png(log_mel: np.ndarray, width_px: int, height_px: int) -> bytes
     axes.set_yticks([band_of(hz, bands) for hz in _TICKS_HZ], labels=list(_TICKS_HZ.values()))
     axes.set_xticks(_seconds_ticks(seconds))
     axes.xaxis.set_major_formatter("{x:g} s")
-    axes.tick_params(colors=_GREY, labelsize=7, length=2, pad=2, width=0.6)
+    axes.tick_params(colors=_GREY, labelsize=8, length=2, pad=2, width=0.6)
     for spine in axes.spines.values():
         spine.set_visible(False)
     buffer = io.BytesIO()

@@ -116,10 +116,11 @@ def _check_end(file: BinaryIO) -> None:
     if extra:
         raise PackageError(f"has {extra} bytes after its end; copy or download it again")
     _, _, _, _, count, directory_bytes, offset, _ = _END_RECORD.unpack_from(tail, found)
-    if count > MOST_ENTRIES or directory_bytes > _MOST_DIRECTORY_BYTES:
+    if count > MOST_ENTRIES:
         raise PackageError(
             f"lists {count} entries, at most {MOST_ENTRIES} are allowed; it is no Distill model"
         )
     locator = tail[max(0, found - 20) : found]
-    if offset + directory_bytes != size - _END_RECORD.size or locator.startswith(_ZIP64_LOCATOR):
+    honest = directory_bytes <= _MOST_DIRECTORY_BYTES and not locator.startswith(_ZIP64_LOCATOR)
+    if not honest or offset + directory_bytes != size - _END_RECORD.size:
         raise PackageError("has a damaged directory; copy or download it again")

@@ -37,7 +37,7 @@ class Row:
 def gates(manifest: Manifest) -> list[Gate]:
     """Every gate, the failed ones first, then the narrow ones."""
     found = [_gate(name, manifest) for name in table_at(manifest, "gates")]
-    return sorted(found, key=lambda gate: ("red", "yellow", "green").index(gate.colour))
+    return sorted(found, key=lambda g: (("red", "yellow", "green").index(g.colour), g.name))
 
 
 def overall(manifest: Manifest) -> Colour:
@@ -72,7 +72,9 @@ def reconstruction_rows(manifest: Manifest) -> list[Row]:
     rows = []
     if codes is not None:
         decibels = f"{codes * _DECIBELS_PER_NAT:.1f} dB"
-        meaning = f"Held-out sounds come back within {decibels} per mel band. Lower is better."
+        meaning = (
+            f"Held-out sounds come back {decibels} off in the mean, per mel band. Lower is better."
+        )
         rows.append(Row("Through the codes (log-mel L1)", f"{codes:.3f}", meaning))
     if yardstick is not None:
         meaning = "The same for a continuous VAE; the codes should be no worse."
@@ -143,14 +145,14 @@ def minutes(seconds: float | None) -> str:
 
 
 def plain(value: float | None) -> str:
-    """Three significant digits, or a dash.
+    """Four significant digits, or a dash.
 
     >>> plain(0.10912), plain(24000.0), plain(None)
-    ('0.109', '24000', '–')
+    ('0.1091', '24000', '–')
     """
     if value is None:
         return "–"  # noqa: RUF001
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _gate(name: str, manifest: Manifest) -> Gate:

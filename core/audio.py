@@ -25,14 +25,13 @@ def resample(wave: Wave, rate_in: int, rate_out: int) -> Wave:
     Args:
         wave: (T,) float32 at rate_in.
     Returns:
-        (T',) float32, T' = round(T * rate_out / rate_in); the wave itself if the rates are equal.
+        (T',) float32, T' = T * rate_out / rate_in to the nearest whole, a half rounded up;
+        the wave itself if the rates are equal.
     """
     if rate_in == rate_out:
         return wave
-    samples = round(wave.shape[0] * rate_out / rate_in)
     resampled: Wave = soxr.resample(wave, rate_in, rate_out, quality="HQ")
-    missing = samples - resampled.shape[0]  # 0 or, where a half is rounded, 1
-    return np.pad(resampled, (0, missing)) if missing > 0 else resampled[:samples]
+    return resampled
 
 
 def true_peak(wave: Wave) -> float:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from core.config import HifiganConfig, MelConfig
+from core.config import HifiganConfig, MelConfig, VocoderName
 from core.errors import ConfigError
+from core.vocoder import Vocoder
 
 SLOPE = 0.1  # of every leaky ReLU but the last, whose slope is torch's 0.01
 
@@ -136,3 +137,17 @@ class HifiganGenerator(nn.Module):
         for conv in self._convolutions():
             if parametrize.is_parametrized(conv, "weight"):
                 parametrize.remove_parametrizations(conv, "weight")
+
+
+class Hifigan(Vocoder):
+    """The trained generator, its weight norm folded."""
+
+    name: VocoderName = "hifigan"
+
+    def __init__(self, generator: HifiganGenerator, device: torch.device) -> None:
+        self.generator, self.device = generator.to(device).eval(), device
+
+    @torch.no_grad()
+    def wave(self, log_mel: Tensor) -> Tensor:
+        sound: Tensor = self.generator(log_mel.T[None].to(self.device))[0].cpu()
+        return sound

@@ -102,13 +102,14 @@ class Prior(nn.Module):
         Returns:
             (..., K + 1) or (..., L, K + 1); the end is impossible on levels above 0.
         """
+        logits: Tensor
         hidden = self.depth_norm(inputs + self.depth_level[level])
         hidden = hidden + self.drop(F.gelu(self.depth_mlp(hidden)))
         if isinstance(level, int):
             logits = hidden @ self.heads[level] + self.head_bias[level]
             near = hidden @ self.geometry_out[level] @ self.codebooks[level].T
         else:
-            logits: Tensor = torch.einsum("...lh,lhk->...lk", hidden, self.heads) + self.head_bias
+            logits = torch.einsum("...lh,lhk->...lk", hidden, self.heads) + self.head_bias
             near = torch.einsum("...lh,lhd,lkd->...lk", hidden, self.geometry_out, self.codebooks)
         logits = logits + F.pad(near, (0, 1))
         if level != 0:

@@ -15,6 +15,7 @@ from core.rvqvae import ContinuousVae, LinearStart, RvqVae
 from core.rvqvae_fit import first_levels
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
+CodecStage = Literal["decoder", "joint", "vae"]
 MARGIN = 0.97  # of the continuous VAE's L1, to stay below it with another seed too
 
 
@@ -54,7 +55,7 @@ class CodecTrainer(Trainer):
     def __init__(
         self,
         codec: RvqVae | ContinuousVae,
-        stage: Literal["decoder", "joint", "vae"],
+        stage: CodecStage,
         steps: int,
         mels: Sequence[Tensor],
         held_out: Sequence[Tensor],

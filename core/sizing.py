@@ -2,19 +2,8 @@
 
 What decides is the number of code frames (43 a second), because every code must
 be seen often enough to be learnt. Levels are grown by measurement in the
-RVQ-VAE's own stage; here stands only where that growth may end.
+RVQ-VAE's own stage.
 """
-
-from dataclasses import dataclass
-
-from core.config import BuildConfig
-
-
-@dataclass(frozen=True)
-class Sizes:
-    codebook_size: int  # K, codes in each level
-    levels: int  # the most that the RVQ-VAE may grow to
-    prior_steps: int
 
 
 def codebook_size(code_frames: int) -> int:
@@ -29,13 +18,13 @@ def codebook_size(code_frames: int) -> int:
     return size
 
 
-def sizes(code_frames: int, config: BuildConfig) -> Sizes:
-    """The sizes for a set of `code_frames` code frames (training part)."""
-    chosen = config.rvqvae.codebook_size or codebook_size(code_frames)
-    # Measured: 500 steps suit 17,000 code frames, 230 suit 1,000: about the fourth root.
-    share = min(1.0, max(0.3, (code_frames / 17_000) ** 0.27))
-    return Sizes(
-        codebook_size=chosen,
-        levels=config.rvqvae.most_levels,
-        prior_steps=max(1, round(config.prior.steps * share)),
-    )
+def prior_steps(code_frames: int, full_steps: int) -> int:
+    """Training steps of the prior: `full_steps` from 17,000 code frames on, fewer below.
+
+    Measured: 500 steps suit 17,000 code frames, 230 suit 1,000; about the fourth root.
+
+    >>> prior_steps(17_000, 500), prior_steps(1_000, 500)
+    (500, 233)
+    """
+    share: float = min(1.0, max(0.3, (code_frames / 17_000) ** 0.27))
+    return max(1, round(full_steps * share))

@@ -63,7 +63,8 @@ def divide(
     >>> divide([100, 6], [False, False], "tails", SplitConfig())[1]
     [Part(sound=0, first=86, last=100, starts=False, ends=True)]
     """
-    train, judged = [], []
+    train: list[Part] = []
+    judged: list[Part] = []
     for sound, (count, is_held_out) in enumerate(zip(frames, held_out, strict=True)):
         tail = round(count * config.tail_fraction)
         if kind == "files":

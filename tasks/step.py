@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Concatenate, Generic, ParamSpec, cast
+from typing import Concatenate, Generic, ParamSpec
 
 import torch
 
@@ -118,7 +118,7 @@ class Step(Generic[P]):
             result_storage_key=f"{self.name}-{key}.json",
             refresh_cache=not cached,
         )
-        given = cast("dict[str, object]", prefect_task(self.name, key))
+        given = prefect_task(self.name, key)
         return Made(Ref.from_json(given), cached, time.monotonic() - began)
 
 

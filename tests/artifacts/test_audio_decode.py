@@ -148,6 +148,8 @@ def test_a_big_endian_wav_is_read(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", wave, 44_100, "PCM_16", endian="BIG")
     assert (tmp_path / "a.wav").read_bytes()[:4] == b"RIFX"
     assert len(decoded_wave(tmp_path / "a.wav")) == len(wave)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-100])
+    assert "promises" in refusal(tmp_path / "cut.wav")
 
 
 def test_a_wav_chunk_after_the_sound_may_be_cut(tmp_path: Path) -> None:

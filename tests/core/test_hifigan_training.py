@@ -163,3 +163,37 @@ def test_disguise_passes_gradients_of_its_gain() -> None:
     disguise = Disguise.drawn(wave, step_generator(0, 0))
     disguise(wave).sum().backward()
     torch.testing.assert_close(wave.grad, disguise.gain.expand(2, 50))
+
+
+def test_a_steps_batch_depends_on_seed_and_number_alone() -> None:
+    def losses(seed: int, numbers: range) -> list[float]:
+        trainer = tiny_trainer(replace(TINY, warm_up_steps=100, learning_rate=0.0))
+        trainer.seed = seed  # of the batches only: the weights are made and stand still
+        return [float(trainer.step(number)["mel"]) for number in numbers]
+
+    assert losses(0, range(2, 8)) == losses(0, range(8))[2:]
+    assert losses(0, range(8)) != losses(1, range(8))
+    assert len(set(losses(0, range(8)))) > 3  # the pairs are so short that some batches coincide
+
+
+def test_critics_hear_real_and_fake_in_the_same_disguise() -> None:
+    pair = noise_pair(TINY.segment_frames)  # every segment is the whole sound
+    trainer = HifiganTrainer(TINY, MEL, [pair], [pair], 0, torch.device("cpu"))
+    real = torch.from_numpy(pair.wave).expand(TINY.batch_segments, -1)
+    trainer.generator.register_forward_hook(lambda _, __, fake: real + 0 * fake)
+    heard: list[torch.Tensor] = []
+    trainer.discriminators.register_forward_pre_hook(lambda _, waves: heard.append(waves[0]))
+    trainer.step(TINY.warm_up_steps)
+    both, real_again, fake_again = heard  # the critics' own update, then the generator's
+    for wave in (*both.chunk(2), real_again, fake_again):
+        assert torch.equal(wave, real_again)
+        assert not torch.equal(wave, real)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_both_phases_run_on_cuda() -> None:
+    pairs = [noise_pair(20)]
+    trainer = HifiganTrainer(TINY, MEL, pairs, pairs, 0, torch.device("cuda"))
+    for number in range(4):
+        assert all(loss.isfinite() for loss in trainer.step(number).values())

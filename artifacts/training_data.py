@@ -1,0 +1,52 @@
+"""What trainings read: the parts of the set's sounds, as mels and as waves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from artifacts.mel_table import MelTable
+from artifacts.refs import Ref
+from artifacts.sound_set import SoundSet
+from artifacts.store import Store
+from core.config import SplitConfig
+from core.split import Part, divide
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A sound set, its mels, and which parts of them are for what.
+
+    Mels are read when asked for; keep what is needed more than once.
+    """
+
+    store: Store
+    sounds: SoundSet
+    table: MelTable
+    train: list[Part]
+    held_out: list[Part]
+
+    @classmethod
+    def open(cls, store: Store, sounds: Ref, mels: Ref, split: SplitConfig) -> "TrainingData":
+        sound_set = SoundSet.load(store, sounds)
+        table = MelTable(store.path(mels.digest))
+        assert table.sounds == [sound.digest for sound in sound_set.sounds]
+        train, held_out = divide(
+            table.frames, [sound.held_out for sound in sound_set.sounds], sound_set.split, split
+        )
+        return cls(store, sound_set, table, train, held_out)
+
+    @property
+    def whole(self) -> list[Part]:
+        """Every sound from beginning to end."""
+        return [Part(sound, 0, frames) for sound, frames in enumerate(self.table.frames)]
+
+    def log_mel(self, part: Part) -> Tensor:
+        """(F, M) of one part."""
+        return torch.from_numpy(self.table.log_mel(part.sound)[part.first : part.last].copy())
+
+    def wave(self, part: Part) -> np.ndarray:
+        """(F * hop,) of one part, the set's gain applied."""
+        hop = self.table.mel.hop_samples
+        return self.sounds.wave(self.store, part.sound)[part.first * hop : part.last * hop]

@@ -1,0 +1,132 @@
+"""The `distill` command: parses, runs one command, and turns errors into one line.
+
+stdout carries results only (one JSON object with --json); progress and messages
+go to stderr. Exit codes: 0 done, 2 the input was wrong, 130 interrupted.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+# Nothing phones home, and what Prefect logs is shown with --verbose only.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+DONE, WRONG_INPUT, INTERRUPTED = 0, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in the same one line as every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"distill: error: {message}; see distill --help", file=sys.stderr)
+        raise SystemExit(WRONG_INPUT)
+
+
+def parser() -> Parser:
+    """All commands and their options."""
+    top = Parser(prog="distill", description=__doc__.splitlines()[0] if __doc__ else None)
+    top.description = "From a small folder of sounds to a model that makes new sounds of that kind."
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _plan(commands.add_parser("plan", help="what a build would make, and how long it takes"))
+    _build(commands.add_parser("build", help="make a model from a folder of sounds"))
+    _generate(commands.add_parser("generate", help="make new sounds with a model"))
+    for name, text in {
+        "inspect": "show a model's card",
+        "verify": "check a model file, every byte of it",
+        "compare": "write the page that compares the vocoders on held-out sounds",
+    }.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("model", metavar="MODEL", help="a .distill file or a library name")
+        if name == "compare":
+            command.add_argument("--out", metavar="DIR", help="where to (default: MODEL-compare)")
+        _common(command)
+    demo = commands.add_parser("demo-sounds", help="write 24 sounds to try Distill with")
+    demo.add_argument("folder", metavar="DIR")
+    demo.add_argument("--json", action="store_true", help="print one JSON object")
+    return top
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--store", metavar="DIR", help="where Distill keeps its work and models")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--verbose", action="store_true", help="say more on stderr")
+
+
+def _recipe(command: argparse.ArgumentParser) -> None:
+    command.add_argument("sounds", metavar="SOUNDS", help="a folder of sound files")
+    command.add_argument("--preset", default="quick", help="tiny, quick (default), standard, high")
+    command.add_argument("--seed", type=int, default=0, help="another seed, another model")
+    command.add_argument(
+        "--set",
+        dest="settings",
+        metavar="SECTION.FIELD=VALUE",
+        action="append",
+        default=[],
+        help="change one setting of the preset, say freev.steps=2000; may be repeated",
+    )
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    _common(command)
+
+
+def _plan(command: argparse.ArgumentParser) -> None:
+    _recipe(command)
+
+
+def _build(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", required=True, help="what to call the model in the library")
+    command.add_argument("--out", metavar="FILE.distill", help="also put the model here")
+    _recipe(command)
+
+
+def _generate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="MODEL", help="a .distill file or a library name")
+    command.add_argument("-n", dest="count", type=int, default=8, help="how many (default 8)")
+    command.add_argument("--seconds", default="auto", help="auto (default): each ends by itself")
+    command.add_argument("--seed", type=int, help="of the first sound (default: a new one)")
+    command.add_argument("--creativity", type=float, default=1.0, help="temperature (default 1)")
+    command.add_argument("--focus", type=int, default=0, help="only the K likeliest codes")
+    command.add_argument("--diversity", type=float, default=1.0, help="only codes up to this share")
+    command.add_argument(
+        "--vocoder", default="auto", help="auto (default: the winner), hifigan, freev, griffinlim"
+    )
+    command.add_argument("--rate", type=int, default=48_000, help="sample rate (default 48000)")
+    command.add_argument("--format", default="wav", choices=["wav", "flac", "ogg", "mp3"])
+    command.add_argument("--out", metavar="DIR", help="where to (default: MODEL-sounds)")
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    _common(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    asked = parser().parse_args(arguments)
+    if not getattr(asked, "verbose", False):
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    signal.signal(signal.SIGTERM, _terminated)
+    # Imported late: --help and a wrong option answer at once.
+    from core.errors import DistillError
+    from flows.commands import COMMANDS
+
+    try:
+        COMMANDS[asked.command](asked)
+    except DistillError as error:
+        print(f"distill: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print(
+            "distill: interrupted; what was done is kept, the same command goes on from there",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our stdout went away
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        return DONE
+    return DONE
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,217 @@
+"""What each command of the command line does once its options are parsed."""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from artifacts.audio_export import write_audio
+from artifacts.audio_files import scan
+from artifacts.library import Library
+from artifacts.package import read_manifest, verify_package
+from core.demo_sounds import SAMPLE_RATE, demo_sounds
+from core.device import resolve_device
+from core.errors import AudioError, ConfigError
+from core.sampling import Sampling
+from flows.prefect_api import prefect_session, reachable_api
+from tasks.generate import Wish, fresh_seed, generated
+from tasks.ingest import none_usable
+from tasks.plan import make_plan
+from tasks.progress import say
+from tasks.step import Run
+
+Arguments = argparse.Namespace
+
+
+def show(asked: Arguments, data: dict[str, Any], lines: list[str]) -> None:
+    """The result on stdout: one JSON object, or lines for a person."""
+    if asked.json:
+        print(json.dumps(data, ensure_ascii=False, allow_nan=False))
+    else:
+        print("\n".join(lines))
+
+
+def plan(asked: Arguments) -> None:
+    from core.presets import configured
+
+    config = configured(asked.preset, asked.seed, asked.settings)
+    run = Run(str(Library.at(asked.store).store.folder), asked.device)
+    made = make_plan(run, Path(asked.sounds), config)
+    data = dataclasses.asdict(made)
+    lines = [
+        f"{made.usable} usable sounds, {made.seconds_of_audio:.1f} s in all; "
+        f"{len(made.rejected)} left out",
+        *[f"  left out: {one['file']} {one['reason']}" for one in made.rejected],
+        f"codebooks of {made.sizes['codebook_size']}, {made.sizes['levels']} levels",
+        f"about {minutes(made.estimate_seconds['total'])} on this machine:",
+        *[
+            f"  {stage:9} {minutes(seconds)}"
+            for stage, seconds in made.estimate_seconds.items()
+            if stage != "total"
+        ],
+    ]
+    show(asked, data, lines)
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def build(asked: Arguments) -> None:
+    from core.presets import configured
+
+    # What is plainly wrong is said before Prefect starts up.
+    configured(asked.preset, asked.seed, asked.settings)
+    library = Library.at(asked.store)
+    library.check_name(asked.name)
+    resolve_device(asked.device)
+    folder = Path(asked.sounds)
+    sources, rejected = scan(folder)
+    if not sources:
+        raise AudioError(none_usable(folder, rejected))
+    with prefect_session(verbose=asked.verbose):
+        from flows.build_model import build_model
+
+        built = build_model(
+            audio_dir=str(folder.absolute()),
+            name=asked.name,
+            preset=asked.preset,
+            seed=asked.seed,
+            device=asked.device,
+            store=str(library.store.folder),
+            settings=asked.settings,
+        )
+    if asked.out:
+        out = Path(asked.out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(built["model"], out)
+        built["model"] = str(out)
+    cached = [stage for stage, one in built["stages"].items() if one["cached"]]
+    manifest = read_manifest(Path(built["model"]))
+    lines = [
+        f"model   {built['model']}",
+        f"report  {built['report']}",
+        f"{minutes(built['seconds'])}; from cache: {', '.join(cached) or 'nothing'}",
+        *gate_lines(manifest),
+        f"now: distill generate {asked.name}",
+    ]
+    show(asked, built, lines)
+
+
+def gate_lines(manifest: dict[str, Any]) -> list[str]:
+    """Each gate in one line."""
+    return [
+        f"{'ok  ' if gate['passed'] else 'FAIL'} {name}: {gate['text']} "
+        f"({gate['value']:.3f}, limit {gate['limit']:.3f})"
+        for name, gate in manifest["gates"].items()
+    ]
+
+
+def generate(asked: Arguments) -> None:
+    wish = Wish(
+        count=asked.count,
+        seconds=seconds_asked(asked.seconds),
+        seed=fresh_seed() if asked.seed is None else asked.seed,
+        sampling=Sampling(asked.creativity, asked.focus, asked.diversity),
+        vocoder=asked.vocoder,
+        sample_rate=asked.rate,
+        container=asked.format,
+    )
+    api = reachable_api()
+    if api is None:
+        if asked.verbose:
+            say("no Prefect API is running: generating directly, nothing is recorded")
+        made = generated(asked.model, wish, asked.out, asked.device, asked.store)
+    else:
+        if asked.verbose:
+            say(f"recording this run at {api}")
+        with prefect_session(verbose=asked.verbose):
+            from flows.generate import generate as generate_flow
+
+            made = generate_flow(
+                model=asked.model,
+                count=wish.count,
+                seconds=wish.seconds,
+                seed=wish.seed,
+                creativity=wish.sampling.temperature,
+                focus=wish.sampling.top_k,
+                diversity=wish.sampling.top_p,
+                vocoder=wish.vocoder,
+                rate=wish.sample_rate,
+                format=wish.container,
+                out=asked.out,
+                device=asked.device,
+                store=asked.store,
+            )
+    lines = [f"{one['path']}  {one['seconds']:.2f} s" for one in made["sounds"]]
+    show(asked, made, lines)
+
+
+def seconds_asked(text: str) -> float | None:
+    """None for `auto`."""
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--seconds cannot be {text!r}; give auto or a number") from None
+
+
+def inspect(asked: Arguments) -> None:
+    manifest: dict[str, Any] = read_manifest(Library.at(asked.store).find(asked.model))
+    sizes, train = manifest["sizes"], manifest["train"]
+    lines = [
+        f"{manifest['name']}: {train['files']} sounds, {train['seconds_of_audio']:.1f} s, "
+        f"preset {manifest['preset']}, seed {manifest['seed']}",
+        f"codes: {sizes['levels']} levels of {sizes['codebook_size']}",
+        f"vocoder: {manifest['vocoder']}",
+        *gate_lines(manifest),
+    ]
+    show(asked, manifest, lines)
+
+
+def verify(asked: Arguments) -> None:
+    path = Library.at(asked.store).find(asked.model)
+    problems = verify_package(path)
+    show(asked, {"ok": not problems, "problems": problems}, problems or [f"{path.name} is whole"])
+    if problems:
+        sys.exit(1)
+
+
+def compare(asked: Arguments) -> None:
+    from flows.report import write_comparison
+
+    library = Library.at(asked.store)
+    path = library.find(asked.model)
+    out = Path(asked.out) if asked.out else Path.cwd() / f"{path.stem}-compare"
+    data = write_comparison(library, path, out)
+    show(asked, data, [f"report  {data['report']}", f"{len(data['clips'])} clips beside it"])
+
+
+def write_demo_sounds(asked: Arguments) -> None:
+    folder = Path(asked.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, wave in demo_sounds():
+        path = folder / f"{name}.wav"
+        write_audio(path, wave, SAMPLE_RATE, "wav", 16)
+        paths.append(str(path))
+    show(asked, {"sounds": paths}, [f"{len(paths)} sounds in {folder}"])
+
+
+COMMANDS: dict[str, Callable[[Arguments], None]] = {
+    "plan": plan,
+    "build": build,
+    "generate": generate,
+    "inspect": inspect,
+    "verify": verify,
+    "compare": compare,
+    "demo-sounds": write_demo_sounds,
+}

@@ -1,0 +1,43 @@
+"""Fresh sounds from the library's models on a schedule: `regenerate`."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from artifacts.library import Library
+from core.sampling import Sampling
+from tasks.generate import Wish, generated
+from tasks.progress import say
+
+
+@flow(name="regenerate")
+def regenerate(
+    models: list[str] | None = None,
+    count: int = 8,
+    creativity: float = 1.0,
+    out: str | None = None,
+    device: str = "auto",
+    store: str | None = None,
+) -> dict[str, Any]:
+    """A day's batch of new sounds from each model.
+
+    The seed follows from the date, so every day brings other sounds, and the same
+    day's batch again brings the same ones.
+
+    Args:
+        models: library names; empty is every model in the library.
+        out: a folder; each model and day get their own below it. Empty is `generated`
+            in the store.
+    """
+    library = Library.at(store)
+    today = datetime.datetime.now(datetime.UTC).date()
+    folder = Path(out) if out else library.store.folder / "generated"
+    wish = Wish(count=count, seed=today.toordinal() * 1000, sampling=Sampling(creativity))
+    made: dict[str, Any] = {}
+    for name in models or library.names():
+        into = folder / name / today.isoformat()
+        made[name] = generated(name, wish, str(into), device, store)["sounds"]
+        say(f"regenerate: {len(made[name])} sounds of {name} in {into}")
+    return made

@@ -1,0 +1,161 @@
+"""Generate: new sounds from a packaged model, as files with a sidecar that can recreate each."""
+
+import dataclasses
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from artifacts.audio_export import BitDepth, Container, write_audio
+from artifacts.library import Library
+from artifacts.model import Model
+from artifacts.store import sha256_of, write_atomically
+from core.device import resolve_device
+from core.errors import ConfigError
+from core.generation import Instrument, drawn_waves, finished
+from core.sampling import Sampling
+from tasks.progress import bar
+
+BATCH_SOUNDS = 8  # sampled together
+MOST_SOUNDS = 10_000
+MOST_SECONDS = 600.0
+RATES = (8_000, 384_000)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to generate."""
+
+    count: int = 8
+    seconds: float | None = None  # None: each sound ends by itself
+    seed: int = 0  # of the first sound; the next have the seeds that follow
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    vocoder: str = "auto"
+    sample_rate: int = 48_000
+    container: Container = "wav"
+    bit_depth: BitDepth = 24
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_SOUNDS:
+            raise ConfigError(f"{self.count} sounds cannot be made; ask for 1 to {MOST_SOUNDS}")
+        if self.seconds is not None and not 0.05 <= self.seconds <= MOST_SECONDS:
+            raise ConfigError(
+                f"a sound of {self.seconds} s cannot be made; ask for auto or 0.05 to "
+                f"{MOST_SECONDS:.0f}"
+            )
+        if not RATES[0] <= self.sample_rate <= RATES[1]:
+            raise ConfigError(
+                f"a sample rate of {self.sample_rate} Hz cannot be written; ask for "
+                f"{RATES[0]} to {RATES[1]}"
+            )
+        if not 0 <= self.seed < 2**62:
+            raise ConfigError(f"seed {self.seed} is out of range; give 0 or more, below 2^62")
+
+
+@dataclass(frozen=True)
+class NewSound:
+    """One file that was written."""
+
+    path: str
+    seconds: float
+    sample_rate: int
+    seed: int
+    vocoder: str
+    sha256: str
+    sidecar: str
+
+
+def generate_sounds(
+    model: Model, wish: Wish, folder: Path, device: torch.device
+) -> Iterator[NewSound]:
+    """Write the sounds one by one; each is yielded when its file is whole.
+
+    The first is sampled alone, so that there is soon something to hear. A file that
+    exists with other content is left alone and the new one gets a number.
+    """
+    instrument = model.instrument(wish.vocoder, device)
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = [wish.seed + number for number in range(wish.count)]
+    batches = [seeds[:1]] + [
+        seeds[first : first + BATCH_SOUNDS] for first in range(1, len(seeds), BATCH_SOUNDS)
+    ]
+    digest = sha256_of(model.path)
+    for batch in batches:
+        waves = drawn_waves(instrument, batch, wish.sampling, wish.seconds)
+        for seed, wave in zip(batch, waves, strict=True):
+            rate = instrument.mel.sample_rate
+            sound = finished(wave, rate, wish.sample_rate, wish.seconds)
+            yield _written(model, digest, wish, instrument, seed, sound, folder)
+
+
+def _written(
+    model: Model,
+    digest: str,
+    wish: Wish,
+    instrument: Instrument,
+    seed: int,
+    sound: Any,
+    folder: Path,
+) -> NewSound:
+    scratch = folder / f".{model.name}-{seed}.{wish.container}"
+    write_audio(scratch, sound, wish.sample_rate, wish.container, wish.bit_depth)
+    sha256 = sha256_of(scratch)
+    path = free_path(folder / f"{model.name}-{seed:06d}.{wish.container}", sha256)
+    scratch.replace(path)
+    sidecar = path.with_suffix(".json")
+    new = NewSound(
+        path=str(path),
+        seconds=len(sound) / wish.sample_rate,
+        sample_rate=wish.sample_rate,
+        seed=seed,
+        vocoder=instrument.vocoder.name,
+        sha256=sha256,
+        sidecar=str(sidecar),
+    )
+    recipe = {
+        "format": "distill_sound",
+        "file": path.name,
+        "sha256": sha256,
+        "seconds": new.seconds,
+        "model": {"name": model.name, "sha256": digest},
+        "wish": dataclasses.asdict(dataclasses.replace(wish, count=1, seed=seed)),
+        "vocoder": new.vocoder,
+        "versions": {"distill": version("distill"), "torch": torch.__version__},
+    }
+    write_atomically(sidecar, json.dumps(recipe, indent=1, sort_keys=True).encode())
+    return new
+
+
+def free_path(path: Path, sha256: str) -> Path:
+    """The path itself if it is free or holds these very bytes, else one with a number."""
+    candidate, number = path, 2
+    while candidate.exists() and sha256_of(candidate) != sha256:
+        candidate = path.with_stem(f"{path.stem}-{number}")
+        number += 1
+    return candidate
+
+
+def fresh_seed() -> int:
+    """Six digits, for who gives no seed."""
+    return secrets.randbelow(1_000_000)
+
+
+def generated(
+    name: str, wish: Wish, out: str | None, device: str, store: str | None
+) -> dict[str, Any]:
+    """Find the model, write the sounds, and say what was made, in the contract's words."""
+    began = time.monotonic()
+    model = Model(Library.at(store).find(name))
+    folder = Path(out) if out else Path.cwd() / f"{model.name}-sounds"
+    sounds = []
+    with bar("generate", wish.count) as progress:
+        for sound in generate_sounds(model, wish, folder, resolve_device(device)):
+            sounds.append(dataclasses.asdict(sound))
+            progress.update(len(sounds), "sounds")
+    return {"sounds": sounds, "seconds": time.monotonic() - began}

@@ -1,0 +1,154 @@
+"""Ingest: a folder of sound files becomes a sound set in the store.
+
+Each file is decoded once for all time: its result is remembered by the digest of
+its bytes. Files not seen before are decoded in batches, one mapped task a batch.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.audio_decode import decode
+from artifacts.audio_files import Rejected, SourceFile, scan
+from artifacts.refs import Ref
+from artifacts.sound_set import gathered
+from artifacts.store import Store, json_bytes, sha256_of
+from core.config import IngestConfig, SplitConfig
+from core.errors import AudioError
+from tasks.progress import bar
+from tasks.step import Run, identity, step
+
+BATCH_FILES = 12
+VERSION = 1  # raise when the same bytes would decode to other samples
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of a folder."""
+
+    sounds: list[tuple[str, Ref]]  # (name, its decoded sound), usable files only
+    rejected: list[Rejected]
+    decoded_now: int  # files that had not been seen before
+
+
+def file_key(digest: str, config: IngestConfig) -> str:
+    """Under which a file's outcome is remembered."""
+    return hashlib.sha256(json_bytes([VERSION, digest, identity(config)])).hexdigest()
+
+
+def ingest_batch(run: Run, batch: Sequence[tuple[str, str]], config: IngestConfig) -> int:
+    """Decode (path, digest) files and remember each outcome; returns how many."""
+    store = run.store
+    for path, digest in batch:
+        store.remember("ingest", file_key(digest, config), outcome(store, path, digest, config))
+    return len(batch)
+
+
+def outcome(store: Store, path: str, digest: str, config: IngestConfig) -> Ref:
+    """A decoded sound (its samples are the part `audio`), or the reason why not."""
+    try:
+        with store.new_file() as target:
+            decoded = decode(Path(path), target, config)
+            if sha256_of(Path(path)) != digest:
+                raise AudioError("was changed while it was read; run the build again")
+            audio = store.put_file(target)
+    except AudioError as error:
+        return store.put_json("sound", {"rejected": str(error)})
+    except OSError as error:
+        return store.put_json("sound", {"rejected": f"cannot be read ({error.strerror})"})
+    record = store.put_json("sound", dataclasses.asdict(decoded))
+    return Ref("sound", record.digest, {"audio": audio})
+
+
+def ingest_folder(run: Run, folder: Path, config: IngestConfig, as_tasks: bool) -> Ingested:
+    """Scan a folder, decode what is new, and sort the usable from the rejected.
+
+    Args:
+        as_tasks: run the batches as mapped Prefect tasks of the flow under way.
+    Raises:
+        AudioError: the folder cannot be read, or nothing in it is usable.
+    """
+    sources, rejected = scan(folder)
+    store = run.store
+    known: dict[str, Ref] = {}
+    new: dict[str, SourceFile] = {}
+    for source in sources:
+        if source.digest in known or source.digest in new:
+            continue
+        ref = store.recall("ingest", file_key(source.digest, config))
+        if ref is None:
+            new[source.digest] = source
+        else:
+            known[source.digest] = ref
+    _decode_new(run, list(new.values()), config, as_tasks)
+    usable: list[tuple[str, Ref]] = []
+    for source in sources:
+        ref = known.get(source.digest) or store.recall("ingest", file_key(source.digest, config))
+        assert ref is not None
+        if ref.parts:
+            usable.append((source.name, ref))
+        else:
+            record = store.read_json(ref.digest)
+            assert isinstance(record, dict)
+            rejected.append(Rejected(source.name, record["rejected"]))
+    rejected.sort(key=lambda one: one.file)
+    if not usable:
+        raise AudioError(none_usable(folder, rejected))
+    return Ingested(usable, rejected, len(new))
+
+
+def none_usable(folder: Path, rejected: Sequence[Rejected]) -> str:
+    """One line about a folder that gives nothing."""
+    if not rejected:
+        return (
+            f"{folder} holds no sound files; give a folder with WAV, FLAC, OGG, MP3 or AIFF files"
+        )
+    first = rejected[0]
+    return (
+        f"none of the {len(rejected)} sound files in {folder} is usable, the first, {first.file}, "
+        f"{first.reason}"
+    )
+
+
+def _decode_new(run: Run, new: Sequence[SourceFile], config: IngestConfig, as_tasks: bool) -> None:
+    batches = [
+        [(str(source.path), source.digest) for source in new[first : first + BATCH_FILES]]
+        for first in range(0, len(new), BATCH_FILES)
+    ]
+    with bar("ingest", len(new)) as progress:
+        done = 0
+        for count in _mapped(run, batches, config) if as_tasks else _plain(run, batches, config):
+            done += count
+            progress.update(done, "files")
+
+
+def _plain(
+    run: Run, batches: Sequence[list[tuple[str, str]]], config: IngestConfig
+) -> Iterator[int]:
+    for batch in batches:
+        yield ingest_batch(run, batch, config)
+
+
+def _mapped(
+    run: Run, batches: Sequence[list[tuple[str, str]]], config: IngestConfig
+) -> Iterator[int]:
+    from prefect import Task
+    from prefect.cache_policies import NO_CACHE
+
+    task = Task(ingest_batch, name="ingest-batch", cache_policy=NO_CACHE, persist_result=False)
+    for future in [task.submit(run, batch, config) for batch in batches]:
+        yield future.result()
+
+
+@step("ingest", version=1)
+def gather_sounds(run: Run, files: list[Ref], ingest: IngestConfig, split: SplitConfig) -> Ref:
+    """Join duplicates, split into training and held-out, choose the one gain."""
+    store = run.store
+    decoded = []
+    for ref in files:
+        record = store.read_json(ref.digest)
+        assert isinstance(record, dict)
+        decoded.append((ref.parts["audio"], int(record["samples"]), float(record["peak"])))
+    return gathered(decoded, ingest, split).store(store)

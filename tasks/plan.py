@@ -1,0 +1,50 @@
+"""Plan: what a build would make of a folder and how long it would take; trains nothing."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.sound_set import SoundSet
+from core.config import BuildConfig
+from core.estimate import stage_seconds, this_machine
+from core.sizing import codebook_size, prior_steps
+from core.split import divide
+from tasks.ingest import gather_sounds, ingest_folder
+from tasks.step import Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    usable: int
+    rejected: list[dict[str, str]]
+    seconds_of_audio: float
+    sizes: dict[str, int]
+    estimate_seconds: dict[str, float]
+    held_out: str  # "files" or "tails"
+
+
+def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
+    """Decode the sounds (a build then finds them decoded), size the models, estimate."""
+    ingested = ingest_folder(run, folder, config.ingest, as_tasks=False)
+    files = sorted((ref for _, ref in ingested.sounds), key=lambda ref: ref.digest)
+    sounds = SoundSet.load(
+        run.store, gather_sounds.direct(run, files, config.ingest, config.split).ref
+    )
+    frames = [sound.samples // config.mel.hop_samples for sound in sounds.sounds]
+    held_out = [sound.held_out for sound in sounds.sounds]
+    train, _ = divide(frames, held_out, sounds.split, config.split)
+    code_frames = sum(-(-part.frames // config.rvqvae.stack_frames) for part in train)
+    estimate = stage_seconds(config, sounds.seconds, code_frames, this_machine(run.device))
+    return Plan(
+        usable=sounds.files,
+        rejected=[dataclasses.asdict(one) for one in ingested.rejected],
+        seconds_of_audio=sounds.seconds,
+        sizes={
+            "codebook_size": config.rvqvae.codebook_size or codebook_size(code_frames),
+            "levels": config.rvqvae.most_levels,
+            "code_frames": code_frames,
+            "prior_steps": prior_steps(code_frames, config.prior.steps),
+        },
+        estimate_seconds={**estimate, "total": sum(estimate.values())},
+        held_out=sounds.split,
+    )

@@ -1,0 +1,91 @@
+"""Train the prior, and count what counting alone would give."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from artifacts.code_table import CodeRow, Role, read_codes
+from artifacts.refs import Ref
+from artifacts.weights import load_weights, weights_bytes
+from core.config import PriorConfig
+from core.prior import Prior
+from core.prior_training import (
+    CodeSequence,
+    PriorTrainer,
+    bigram_nats,
+    nats_per_level,
+    unigram_nats,
+)
+from core.sizing import prior_steps
+from core.training import step_seed
+from tasks.step import Run, step
+from tasks.training import train
+
+
+def sequences(path: Path, role: Role) -> list[CodeSequence]:
+    """The code sequences of one role."""
+
+    def sequence(row: CodeRow) -> CodeSequence:
+        return CodeSequence(torch.from_numpy(row.codes), row.starts, row.ends)
+
+    return [sequence(row) for row in read_codes(path, role)]
+
+
+@step("prior", version=1)
+def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: int) -> Ref:
+    """Train on the training parts, judge on the held-out ones.
+
+    Where only tails were held out, the sounds' ends were too: the prior is then trained
+    once more on whole sounds, for as many steps as the judged one took to its best.
+    """
+    store, device = run.store, run.device
+    path = store.path(codes.digest)
+    originals, held_out = sequences(path, "train"), sequences(path, "held_out")
+    augmented, whole = sequences(path, "augmented"), sequences(path, "whole")
+    codebooks = load_weights(store, rvqvae.parts["weights"])["codebooks"]
+    steps = prior_steps(sum(len(one.codes) for one in originals), config.steps)
+
+    def fresh() -> Prior:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(step_seed(seed, 0, "prior weights"))
+            return Prior(codebooks, config)
+
+    model = fresh()
+    trainer = PriorTrainer(model, steps, originals, augmented, held_out, seed, device)
+    fit = train(run, "prior", trainer, steps, config.evaluate_every_steps)
+    model.load_state_dict(fit.best)
+    size = model.codebook_size
+    held_out_nats = nats_per_level(model, held_out, device)
+    train_nats = nats_per_level(model, originals, device)
+    if whole:
+        model = fresh()
+        refit_steps = max(1, fit.best_step)
+        again = PriorTrainer(model, steps, whole, augmented, whole, seed, device)
+        train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps)
+    unigram, bigram = (count(originals, held_out, size) for count in (unigram_nats, bigram_nats))
+    lengths = [len(one.codes) for one in (whole or originals)]
+    record = {
+        "config": dataclasses.asdict(config),
+        "seed": seed,
+        "versions": {"torch": torch.__version__},
+        "steps": fit.step,
+        "best_step": fit.best_step,
+        "refitted_on_whole_sounds": bool(whole),
+        "nats_per_frame": sum(held_out_nats),
+        "unigram_nats_per_frame": sum(unigram),
+        "bigram_nats_per_frame": sum(bigram),
+        "train_nats_per_frame": sum(train_nats),
+        "per_level": {
+            "nats": held_out_nats,
+            "train_nats": train_nats,
+            "unigram_nats": unigram,
+            "bigram_nats": bigram,
+        },
+        "longest_frames": max(lengths),
+        "median_frames": float(np.median(lengths)),
+        "history": fit.history,
+    }
+    weights = store.put_bytes(weights_bytes(model.cpu().state_dict()))
+    return Ref("prior", store.put_json("prior", record).digest, {"weights": weights})

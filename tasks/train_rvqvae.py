@@ -1,0 +1,81 @@
+"""Train the RVQ-VAE: linear start, yardstick, levels, decoder, and perhaps the encoder."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from artifacts.refs import Ref
+from artifacts.training_data import TrainingData
+from artifacts.weights import weights_bytes
+from core.config import AugmentConfig, MelConfig, RvqvaeConfig, SplitConfig
+from core.metrics import codebook_health
+from core.rvqvae import ContinuousVae, RvqVae
+from core.rvqvae_fit import first_levels, fit_linear_start
+from core.rvqvae_training import CodecStage, CodecTrainer, choose_levels
+from core.sizing import codebook_size
+from core.training import Fit, step_seed
+from tasks.progress import say
+from tasks.step import Run, step
+from tasks.training import train
+
+
+@step("rvqvae", version=1)
+def train_rvqvae(
+    run: Run,
+    sounds: Ref,
+    mels: Ref,
+    mel: MelConfig,
+    config: RvqvaeConfig,
+    augment: AugmentConfig,
+    split: SplitConfig,
+    seed: int,
+) -> Ref:
+    """Fit and train; the record says what each stage was worth on held-out sound."""
+    data = TrainingData.open(run.store, sounds, mels, split)
+    train_mels = [data.log_mel(part) for part in data.train]
+    held_out = [data.log_mel(part) for part in data.held_out]
+    code_frames = sum(-(-len(one) // config.stack_frames) for one in train_mels)
+    size = config.codebook_size or codebook_size(code_frames)
+    say(f"rvqvae: fitting {config.most_levels} codebooks of {size} on {code_frames} code frames")
+    start = fit_linear_start(train_mels, size, mel, config, augment, seed)
+
+    def fitted(stage: CodecStage, codec: RvqVae | ContinuousVae, steps: int) -> Fit:
+        trainer = CodecTrainer(codec, stage, steps, train_mels, held_out, augment, seed, run.device)
+        return train(run, stage, trainer, steps, config.evaluate_every_steps)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(step_seed(seed, 0, "rvqvae weights"))
+        yardstick = ContinuousVae(start, mel, config)
+        vae = fitted("vae", yardstick, config.vae_steps)
+        levels, curve = choose_levels(start, held_out, vae.best_loss, mel, config)
+        say(f"rvqvae: {levels} levels (linear L1 {curve[levels - 1]:.4f}, VAE {vae.best_loss:.4f})")
+        model = RvqVae(first_levels(start, levels), mel, config)
+    decoder = fitted("decoder", model, config.decoder_steps)
+    model.load_state_dict(decoder.best)
+    joint = fitted("joint", model, config.joint_steps)
+    best = joint if joint.best_loss < decoder.best_loss else decoder
+    model.load_state_dict(best.best)
+    model.to("cpu").eval()
+    record = {
+        "config": dataclasses.asdict(config),
+        "seed": seed,
+        "versions": {"torch": torch.__version__},
+        "sizes": {"codebook_size": size, "levels": levels, "latent_dim": config.latent_dim},
+        "code_frames": code_frames,
+        "split": data.sounds.split,
+        "log_mel_l1": best.best_loss,
+        "vae_log_mel_l1": vae.best_loss,
+        "linear_log_mel_l1": curve,
+        "joint_kept": best is joint,
+        "health": codebook_health(_codes(model, train_mels), size),
+        "history": {"vae": vae.history, "decoder": decoder.history, "joint": joint.history},
+    }
+    store = run.store
+    weights = store.put_bytes(weights_bytes(model.state_dict()))
+    return Ref("rvqvae", store.put_json("rvqvae", record).digest, {"weights": weights})
+
+
+def _codes(model: RvqVae, mels: list[Tensor]) -> Tensor:
+    """(N, L) codes of all training frames."""
+    return torch.cat([model.encode(one[None])[0] for one in mels])

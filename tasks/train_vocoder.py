@@ -1,0 +1,106 @@
+"""Train the vocoders on the frozen RVQ-VAE's mels beside the real sounds."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+
+from artifacts.refs import Ref
+from artifacts.training_data import TrainingData
+from artifacts.weights import load_weights, weights_bytes
+from core.config import FreevConfig, HifiganConfig, MelConfig, RvqvaeConfig, SplitConfig
+from core.freev_training import FreevTrainer
+from core.hifigan import HifiganGenerator
+from core.hifigan_training import HifiganTrainer
+from core.rvqvae import RvqVae
+from core.split import Part
+from core.training import Fit
+from core.vocoder_data import WavePair
+from tasks.step import Run, step
+from tasks.training import train
+
+
+def wave_pairs(data: TrainingData, parts: Sequence[Part], model: RvqVae) -> list[WavePair]:
+    """The parts' waves beside what the model makes of their mels."""
+    return [
+        WavePair(model.reconstruct(data.log_mel(part)[None])[0].numpy(), data.wave(part))
+        for part in parts
+    ]
+
+
+def training_pairs(
+    run: Run,
+    sounds: Ref,
+    mels: Ref,
+    rvqvae: Ref,
+    mel: MelConfig,
+    codec: RvqvaeConfig,
+    split: SplitConfig,
+) -> tuple[list[WavePair], list[WavePair]]:
+    """Training and held-out pairs."""
+    data = TrainingData.open(run.store, sounds, mels, split)
+    model = RvqVae.from_weights(load_weights(run.store, rvqvae.parts["weights"]), mel, codec)
+    return wave_pairs(data, data.train, model), wave_pairs(data, data.held_out, model)
+
+
+@step("freev", version=1)
+def train_freev(
+    run: Run,
+    sounds: Ref,
+    mels: Ref,
+    rvqvae: Ref,
+    mel: MelConfig,
+    codec: RvqvaeConfig,
+    config: FreevConfig,
+    split: SplitConfig,
+    seed: int,
+) -> Ref:
+    """FreeV, the fast path on a CPU."""
+    pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
+    trainer = FreevTrainer(config, mel, pairs, held_out, seed, run.device)
+    fit = train(run, "freev", trainer, config.steps, config.evaluate_every_steps)
+    return stored(run, "freev", fit, fit.best_weights(), config, seed)
+
+
+@step("hifigan", version=1)
+def train_hifigan(
+    run: Run,
+    sounds: Ref,
+    mels: Ref,
+    rvqvae: Ref,
+    mel: MelConfig,
+    codec: RvqvaeConfig,
+    config: HifiganConfig,
+    split: SplitConfig,
+    seed: int,
+) -> Ref:
+    """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept."""
+    pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
+    trainer = HifiganTrainer(config, mel, pairs, held_out, seed, run.device)
+    fit = train(run, "hifigan", trainer, config.steps, config.evaluate_every_steps)
+    generator = HifiganGenerator(config)
+    generator.load_state_dict(fit.best_weights())
+    generator.fold_weight_norm()
+    return stored(run, "hifigan", fit, generator.state_dict(), config, seed)
+
+
+def stored(
+    run: Run,
+    name: str,
+    fit: Fit,
+    weights: dict[str, torch.Tensor],
+    config: FreevConfig | HifiganConfig,
+    seed: int,
+) -> Ref:
+    record = {
+        "vocoder": name,
+        "config": dataclasses.asdict(config),
+        "seed": seed,
+        "versions": {"torch": torch.__version__},
+        "best_step": fit.best_step,
+        "best_loss": fit.best_loss,
+        "history": fit.history,
+    }
+    store = run.store
+    digest = store.put_bytes(weights_bytes(weights))
+    return Ref("vocoder", store.put_json("vocoder", record).digest, {"weights": digest})

@@ -1,0 +1,231 @@
+"""Validate: the held-out A/B of the vocoders, copying, gates; clips to listen to."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from artifacts.audio_export import write_audio
+from artifacts.refs import Ref
+from artifacts.spectrogram import spectrogram_png
+from artifacts.store import Store
+from artifacts.training_data import TrainingData
+from artifacts.weights import load_weights
+from core.comparison import Distance, distance, mean_distance, winner
+from core.config import BuildConfig, MelConfig, VocoderName
+from core.gates import gates
+from core.generation import Instrument, drawn_waves, finished
+from core.mel import log_mel
+from core.metrics import overlap_8gram
+from core.prior import Prior
+from core.rvqvae import RvqVae
+from core.sampling import Sampling, sample_codes
+from core.split import Part
+from core.training import step_seed
+from core.vocoder import Vocoder
+from core.vocoders import vocoder_from_weights
+from tasks.progress import bar
+from tasks.step import Run, step
+from tasks.train_prior import sequences
+
+SPECTROGRAM_PIXELS = (420, 160)
+
+
+@step("validate", version=1)
+def validate(
+    run: Run,
+    sounds: Ref,
+    mels: Ref,
+    rvqvae: Ref,
+    codes: Ref,
+    prior: Ref,
+    vocoders: dict[VocoderName, Ref],
+    config: BuildConfig,
+) -> Ref:
+    """Measure the finished model on held-out sounds; the record holds every figure."""
+    store = run.store
+    data = TrainingData.open(store, sounds, mels, config.split)
+    codec = RvqVae.from_weights(
+        load_weights(store, rvqvae.parts["weights"]), config.mel, config.rvqvae
+    )
+    model = Prior.from_weights(load_weights(store, prior.parts["weights"]), config.prior)
+    rvqvae_record, prior_record = record_of(store, rvqvae), record_of(store, prior)
+    players = players_of(store, vocoders, config, run.device)
+    table, clips, parts = compare(store, data, codec, players, config)
+    from_model = {name: table[name]["model"] for name in players}
+    best = winner(from_model)
+    path = store.path(codes.digest)
+    train_codes = [one.codes for one in sequences(path, "train")]
+    real_codes = [one.codes for one in sequences(path, "held_out")]
+    seeds = [step_seed(config.seed, n, "validate") for n in range(config.validate.generated)]
+    longest = int(prior_record["longest_frames"])
+    drawn = sample_codes(model.to(run.device), seeds, Sampling(), longest)
+    copied = overlap_8gram(drawn, train_codes)
+    copied_real = overlap_8gram(real_codes, train_codes)
+    instrument = Instrument(config.mel, codec.to(run.device), model, players[best], longest)
+    previews = preview_clips(store, instrument, seeds[: config.validate.previews], parts)
+    health = rvqvae_record["health"]
+    checked = gates(
+        health["utilisation"],
+        rvqvae_record["log_mel_l1"],
+        rvqvae_record["vae_log_mel_l1"],
+        prior_record["nats_per_frame"],
+        prior_record["unigram_nats_per_frame"],
+        copied,
+        copied_real,
+        from_model,
+        best,
+        few_files=data.sounds.split == "tails",
+    )
+    record = {
+        "vocoder": best,
+        "vocoders": {name: flat(rows) for name, rows in table.items()},
+        "overlap_8gram": copied,
+        "overlap_8gram_real": copied_real,
+        "gates": {name: dataclasses.asdict(gate) for name, gate in checked.items()},
+        "clips": clips,
+        "previews": previews,
+        "files": data.sounds.files,
+        "seconds_of_audio": data.sounds.seconds,
+        "split": data.sounds.split,
+        "held_out_sounds": len(data.held_out),
+    }
+    return Ref("validation", store.put_json("validation", record).digest, parts)
+
+
+def record_of(store: Store, ref: Ref) -> dict[str, Any]:
+    """The JSON record that a training left."""
+    record = store.read_json(ref.digest)
+    assert isinstance(record, dict)
+    return record
+
+
+def players_of(
+    store: Store,
+    vocoders: Mapping[VocoderName, Ref],
+    config: BuildConfig,
+    device: torch.device,
+) -> dict[VocoderName, Vocoder]:
+    """Griffin-Lim and every trained vocoder."""
+    players = {"griffinlim": vocoder_from_weights("griffinlim", {}, config, device)}
+    for name, ref in vocoders.items():
+        weights = load_weights(store, ref.parts["weights"])
+        players[name] = vocoder_from_weights(name, weights, config, device)
+    return players  # type: ignore[return-value]
+
+
+def compare(
+    store: Store,
+    data: TrainingData,
+    codec: RvqVae,
+    players: Mapping[VocoderName, Vocoder],
+    config: BuildConfig,
+) -> tuple[dict[VocoderName, dict[str, Distance]], list[dict[str, Any]], dict[str, str]]:
+    """Every vocoder on held-out sounds, from the true mel and from the model's.
+
+    Returns:
+        the mean distances by vocoder and kind of mel, the clips of the report's sounds,
+        and the parts (name -> digest) that hold them.
+    """
+    chosen = spread(data.held_out, config.validate.most_sounds)
+    most_frames = round(
+        config.validate.most_seconds * config.mel.sample_rate / config.mel.hop_samples
+    )
+    found: dict[VocoderName, dict[str, list[Distance]]] = {
+        name: {"mel": [], "model": []} for name in players
+    }
+    clips: list[dict[str, Any]] = []
+    parts: dict[str, str] = {}
+    with bar("validate", len(chosen)) as progress:
+        for number, whole in enumerate(chosen):
+            part = dataclasses.replace(whole, last=min(whole.last, whole.first + most_frames))
+            shown = number < config.validate.report_sounds
+            true_mel, real = data.log_mel(part), torch.from_numpy(data.wave(part))
+            model_mel = codec.reconstruct(true_mel[None])[0]
+            label = data.sounds.sounds[part.sound].digest
+            if shown:
+                clips.append(clip(store, parts, config.mel, label, "original", "", real, None))
+            for name, player in players.items():
+                for kind, mel in (("mel", true_mel), ("model", model_mel)):
+                    wave = player.wave(mel)
+                    apart = distance(wave, real, config.mel)
+                    found[name][kind].append(apart)
+                    if shown:
+                        clips.append(clip(store, parts, config.mel, label, kind, name, wave, apart))
+            progress.update(number + 1, "held-out sounds")
+    table = {
+        name: {kind: mean_distance(rows) for kind, rows in kinds.items()}
+        for name, kinds in found.items()
+    }
+    return table, clips, parts
+
+
+def spread(parts: Sequence[Part], most: int) -> list[Part]:
+    """At most `most` of the parts, evenly from the whole sequence."""
+    count = min(most, len(parts))
+    return [parts[index * len(parts) // count] for index in range(count)]
+
+
+def flat(rows: Mapping[str, Distance]) -> dict[str, float]:
+    """The contract's keys are from the model's own mels; those from true mels stand beside."""
+    return {
+        "log_mel_l1": rows["model"].log_mel_l1,
+        "mr_stft": rows["model"].mr_stft,
+        "true_mel_log_mel_l1": rows["mel"].log_mel_l1,
+        "true_mel_mr_stft": rows["mel"].mr_stft,
+    }
+
+
+def clip(
+    store: Store,
+    parts: dict[str, str],
+    mel: MelConfig,
+    sound: str,
+    kind: str,
+    vocoder: str,
+    wave: torch.Tensor,
+    apart: Distance | None,
+) -> dict[str, Any]:
+    """Store one clip and its picture; returns what the report needs to show them."""
+    name = f"clip-{len(parts) // 2:03d}"
+    samples = wave.numpy().astype(np.float32)
+    shortest = torch.nn.functional.pad(wave, (0, max(0, mel.fft_samples - len(wave))))
+    picture = log_mel(shortest[None], mel)[0].T.numpy()
+    parts[f"{name}.png"] = store.put_bytes(spectrogram_png(picture, *SPECTROGRAM_PIXELS))
+    parts[f"{name}.flac"] = flac(store, finished(samples, mel.sample_rate, mel.sample_rate, None))
+    return {
+        "name": name,
+        "sound": sound,
+        "kind": kind,
+        "vocoder": vocoder,
+        "log_mel_l1": apart.log_mel_l1 if apart else None,
+        "mr_stft": apart.mr_stft if apart else None,
+    }
+
+
+def flac(store: Store, wave: np.ndarray) -> str:
+    """Store a wave as 16-bit FLAC at the mel's rate; returns its digest."""
+    with store.new_file(".flac") as path:
+        write_audio(path, wave, 44_100, "flac", 16)
+        return store.put_file(path)
+
+
+def preview_clips(
+    store: Store, instrument: Instrument, seeds: Sequence[int], parts: dict[str, str]
+) -> list[dict[str, Any]]:
+    """A few new sounds, at their natural lengths."""
+    return [
+        clip(
+            store,
+            parts,
+            instrument.mel,
+            f"new sound {number}",
+            "model",
+            instrument.vocoder.name,
+            torch.from_numpy(wave),
+            None,
+        )
+        for number, wave in enumerate(drawn_waves(instrument, seeds, Sampling(), None), 1)
+    ]
