@@ -98,7 +98,6 @@ class Step(Generic[P]):
         """The same as a Prefect task of the flow under way."""
         from prefect import Task
         from prefect.cache_policies import CacheKeyFnPolicy
-        from prefect.filesystems import LocalFileSystem
 
         began = time.monotonic()
         key = self.key(*args, **kwargs)
@@ -114,7 +113,7 @@ class Step(Generic[P]):
             cache_policy=CacheKeyFnPolicy(cache_key_fn=lambda _context, inputs: inputs["key"]),
             persist_result=True,
             result_serializer="json",
-            result_storage=LocalFileSystem(basepath=str(run.store.folder / "results")),
+            result_storage=run.store.folder / "results",
             result_storage_key=f"{self.name}-{key}.json",
             refresh_cache=not cached,
         )

@@ -243,6 +243,13 @@ def test_compressed_entry_is_refused(package: Path, name: str) -> None:
     assert f"'{name}' compressed" in refusal(rewritten(package, compressed=name))
 
 
+def test_encrypted_entry_is_refused(package: Path) -> None:
+    whole = bytearray(package.read_bytes())
+    whole[whole.rindex(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    package.write_bytes(whole)
+    assert "'previews/one.flac' encrypted" in refusal(package)
+
+
 @pytest.mark.parametrize("listed", [{}, {"bytes": 6}, {"bytes": "6", "sha256": "0" * 64}, 7])
 def test_listing_without_size_and_digest_is_refused(package: Path, listed: object) -> None:
     names = {**table_at(read_manifest(package), "entries"), "card.md": listed}
