@@ -1,8 +1,8 @@
 """Checkpoints of trainings under way: one safetensors file each, the last two kept.
 
-The numbers beside the tensors (step, best loss, history) and a sha256 of the tensors
-stand in the safetensors header's metadata, so a checkpoint is one file, whole or
-absent. A torn or altered one is passed over for the one before.
+The numbers beside the tensors (step, best loss, history) and a sha256 of both stand
+in the safetensors header's metadata, so a checkpoint is one file, whole or absent.
+A torn or altered one is passed over for the one before.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from artifacts.store import write_atomically
+from artifacts.store import json_bytes, write_atomically
 from core.training import TrainingState
 
 KEPT = 2
@@ -35,8 +35,8 @@ class Checkpoints:
             "best_loss": json.dumps(state.best_loss),
             "best_step": str(state.best_step),
             "history": json.dumps(state.history),
-            "sha256": tensors_sha256(tensors),
         }
+        metadata["sha256"] = state_sha256(tensors, metadata)
         write_atomically(self._path(state.step), save(unshared(tensors), metadata))
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def _read(path: Path) -> TrainingState | None:
         with safe_open(os.fspath(path), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if tensors_sha256(tensors) != metadata["sha256"]:
+        if metadata.pop("sha256", "") != state_sha256(tensors, metadata):
             return None
         return TrainingState(
             step=int(metadata["step"]),
@@ -91,9 +91,9 @@ def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def tensors_sha256(tensors: dict[str, Tensor]) -> str:
-    """One digest over names, shapes, types and bytes."""
-    digest = hashlib.sha256()
+def state_sha256(tensors: dict[str, Tensor], numbers: dict[str, str]) -> str:
+    """One digest over the numbers and the tensors' names, shapes, types and bytes."""
+    digest = hashlib.sha256(json_bytes(numbers))
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())

@@ -1,5 +1,6 @@
 """The library: finished models by name, each a `.distill` file in the store."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -78,8 +79,9 @@ class Library:
             PackageError: neither is there.
         """
         path = Path(model)
-        if path.is_file():
-            return path
+        with contextlib.suppress(OSError):  # a name too long, a closed folder
+            if path.is_file():
+                return path
         if NAME.fullmatch(model) and self.path(model).is_file():
             return self.path(model)
         known = ", ".join(self.names()) or "none yet"

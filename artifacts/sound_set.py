@@ -12,6 +12,7 @@ import numpy as np
 from artifacts.refs import Ref
 from artifacts.store import Store
 from core.config import IngestConfig, SplitConfig
+from core.errors import StoreError
 from core.split import SplitKind, split_sounds
 
 
@@ -41,9 +42,20 @@ class SoundSet:
         return sum(sound.samples for sound in self.sounds) / self.sample_rate
 
     def wave(self, store: Store, index: int) -> np.ndarray:
-        """(T,) float32 of one sound, gain applied."""
+        """(T,) float32 of one sound, gain applied.
+
+        Raises:
+            StoreError: its samples are missing from the store, or cut short.
+        """
         sound = self.sounds[index]
-        raw = np.memmap(store.path(sound.digest), np.dtype("<f4"), "r", shape=(sound.samples,))
+        path = store.path(sound.digest)
+        try:
+            raw = np.memmap(path, np.dtype("<f4"), "r", shape=(sound.samples,))
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"sound {sound.digest[:12]} is missing from the store ({error}); "
+                "run the same build again, it makes it anew"
+            ) from error
         scaled: np.ndarray = raw * np.float32(self.gain)
         return scaled
 

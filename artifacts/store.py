@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,10 +97,8 @@ class Store:
     @contextlib.contextmanager
     def new_file(self, suffix: str = "") -> Iterator[Path]:
         """A path on the store's own disk to write to; removed unless it was put."""
-        folder = self.folder / "blobs"
-        handle, name = tempfile.mkstemp(prefix="new-", suffix=suffix, dir=folder)
-        os.close(handle)
-        path = Path(name)
+        path = self.folder / "blobs" / f"new-{uuid.uuid4().hex}{suffix}"
+        path.touch(exist_ok=False)
         try:
             yield path
         finally:
@@ -160,16 +158,16 @@ def json_bytes(data: object) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's content at once: readers see the old bytes or the new ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    part = path.with_name(f".{uuid.uuid4().hex}.part")  # not mkstemp's: its files are the owner's
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        part.replace(path)
         flush_folder(path.parent)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

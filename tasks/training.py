@@ -2,6 +2,7 @@
 
 from artifacts.checkpoint import Checkpoints
 from core.training import Fit, Trainer
+from tasks.dashboard import DashboardProgress
 from tasks.progress import bar, say
 from tasks.step import Run
 
@@ -20,12 +21,14 @@ def train(
     if state is not None:
         fit.restore(state)
         say(f"{title}: continuing from step {state.step} of {steps}")
+    dashboard = DashboardProgress(title)
     with bar(title, steps, fit.step) as progress:
         for update in fit:
             note = ""
             if update.held_out is not None:
                 note = f"held-out {update.held_out:.4f}"
                 checkpoints.save(fit.state())
+                dashboard.update(update.step, steps, note)
             elif progress.due():
                 name, loss = next(iter(update.losses.items()))
                 note = f"{name} {float(loss):.4f}"

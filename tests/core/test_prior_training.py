@@ -1,0 +1,205 @@
+"""Counts worked out by hand, what is scored, and a prior that learns what counting cannot."""
+
+import copy
+from math import log
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.config import PriorConfig
+from core.prior import Prior
+from core.prior_training import (
+    CodeBatch,
+    CodeSequence,
+    CodeWindows,
+    PriorTrainer,
+    bigram_nats,
+    collate,
+    corrupted,
+    nats,
+    nats_per_level,
+    unigram_nats,
+)
+from core.training import Fit
+
+CPU = torch.device("cpu")
+END = 4  # of a codebook of 4
+TINY = PriorConfig(
+    hidden=32, dropout=0.1, corruption=0.0, learning_rate=2e-2, batch_frames=256, window_frames=32
+)
+
+
+def sequence(*codes: int, levels: int = 1, starts: bool = True, ends: bool = True) -> CodeSequence:
+    return CodeSequence(torch.tensor(codes)[:, None].expand(-1, levels), starts, ends)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_unigram_of_equally_common_codes_is_log_k() -> None:
+    train = [sequence(0, 1, 2, 3, 3, 2, 1, 0, levels=2)]
+    held_out = [sequence(3, 1, 1, levels=2, ends=False)]
+    assert unigram_nats(train, held_out, 4)[1] == pytest.approx(log(4))
+
+
+def test_unigram_counts_the_end_on_level_0() -> None:
+    # 0 twice, 1 twice, the end once, half a count added to each: 2.5, 2.5 and 1.5 of 6.5.
+    expected = -(2 * log(2.5 / 6.5) + log(1.5 / 6.5)) / 3
+    assert unigram_nats([sequence(0, 1, 0, 1)], [sequence(0, 1)], 2) == pytest.approx([expected])
+
+
+def test_bigram_mixes_what_followed_with_the_unigram() -> None:
+    # Met in training: start-0 once, 0-1 twice, 1-0 once, 1-end once. Unigrams as above.
+    p0 = p1 = 2.5 / 6.5
+    end = 1.5 / 6.5
+    first = 1 / 6 * 1 + 5 / 6 * p0
+    second = 2 / 7 * 1 + 5 / 7 * p1
+    third = 2 / 7 * 1 / 2 + 5 / 7 * end
+    expected = -(log(first) + log(second) + log(third)) / 3
+    assert bigram_nats([sequence(0, 1, 0, 1)], [sequence(0, 1)], 2) == pytest.approx([expected])
+
+
+def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
+    train, held_out = [sequence(0, 1, 0, 1)], [sequence(2, 2, 2, starts=False, ends=False)]
+    unigram, bigram = (count(train, held_out, 3) for count in (unigram_nats, bigram_nats))
+    # The first frame's context counts as code 0, which 1 has always followed.
+    p2 = 0.5 / 7
+    expected = -(2 * log(p2) + log(5 / 7 * p2)) / 3
+    assert unigram == pytest.approx([-log(p2)])
+    assert bigram == pytest.approx([expected])
+
+
+def test_end_is_scored_on_level_0_and_nowhere_else() -> None:
+    targets = sequence(1, 2, levels=3).targets(END)
+    batch = collate([(targets, torch.zeros(3, dtype=torch.long), True)], END)
+    assert targets.tolist() == [[1] * 3, [2] * 3, [END] * 3]
+    assert batch.scored[0].tolist() == [[True] * 3, [True] * 3, [True, False, False]]
+
+
+def test_sound_that_goes_on_has_no_end() -> None:
+    assert sequence(1, 2, ends=False).targets(END).tolist() == [[1], [2]]
+
+
+def test_padding_is_not_scored_and_every_frame_follows_its_predecessor() -> None:
+    windows = [
+        (torch.tensor([[1], [2], [3]]), torch.tensor([0]), False),
+        (torch.tensor([[2]]), torch.tensor([3]), True),
+    ]
+    batch = collate(windows, END)
+    assert batch.targets[..., 0].tolist() == [[1, 2, 3], [2, 0, 0]]
+    assert batch.previous[..., 0].tolist() == [[0, 1, 2], [3, 0, 0]]
+    assert batch.is_start.tolist() == [[False] * 3, [True, False, False]]
+    assert batch.scored[..., 0].tolist() == [[True] * 3, [True, False, False]]
+
+
+def test_windows_are_pieces_of_sequences_with_their_starts_and_ends() -> None:
+    config = PriorConfig(window_frames=4, batch_frames=4000)
+    pieces = [sequence(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), sequence(10, 11, starts=False, ends=False)]
+    batch = CodeWindows(pieces, config, end=20).draw(generator())
+    seen = set()
+    for row in range(len(batch.targets)):
+        window = batch.targets[row][batch.scored[row]].tolist()
+        seen.add(tuple(window))
+        assert bool(batch.is_start[row, 0]) == (window[0] == 0)
+        if window[0] not in (0, 10):
+            assert batch.previous[row, 0] == window[0] - 1
+    inside = {tuple(range(first, first + 4)) for first in range(7)}
+    assert seen == inside | {(7, 8, 9, 20), (10, 11)}
+    assert 4000 <= int(batch.scored.sum()) < 4004
+
+
+def test_corruption_replaces_its_share_by_any_other_code() -> None:
+    codes = torch.full((10, 1000, 2), 3)
+    changed = corrupted(codes, 0.2, 8, generator())
+    # A replacement is the code itself one time in 8; sd of the share .003.
+    assert float((changed != codes).float().mean()) == pytest.approx(0.2 * 7 / 8, abs=0.01)
+    assert set(changed.flatten().tolist()) == set(range(8))
+    assert torch.equal(corrupted(codes, 0.0, 8, generator()), codes)
+
+
+def test_nats_of_equal_logits_are_log_of_the_classes_where_scored() -> None:
+    targets = sequence(1, 2).targets(END)
+    longer = sequence(0, 1, 2, 3).targets(END)
+    batch = collate([(targets, targets[0], True), (longer, longer[0], True)], END)
+    found = nats(torch.zeros(2, 5, 1, END + 1), batch)[..., 0]
+    torch.testing.assert_close(found, log(5) * batch.scored[..., 0].float())
+
+
+def test_fresh_prior_without_geometry_knows_nothing_but_where_the_end_cannot_be() -> None:
+    prior = Prior(torch.randn(2, 4, 3), TINY)
+    torch.nn.init.zeros_(prior.geometry_out)  # the heads start at zero
+    held_out = [sequence(0, 1, 2, levels=2), sequence(3, levels=2)]  # 4 code frames, 2 ends
+    found = nats_per_level(prior, held_out, CPU)
+    assert found == pytest.approx([log(5), log(4) * 4 / 6], rel=1e-5)
+
+
+def pattern(first: int, frames: int = 60) -> Tensor:
+    """0 1 0 2 0 1 0 2: what follows 0 takes two frames of memory. Level 1 copies level 0."""
+    codes = torch.tensor([0, 1, 0, 2] * (frames // 4 + 1))[first : first + frames]
+    return codes[:, None].expand(-1, 2)
+
+
+def pattern_trainer(steps: int) -> PriorTrainer:
+    torch.manual_seed(0)
+    prior = Prior(torch.randn(2, 4, 3), TINY)
+    train = [CodeSequence(pattern(first), starts=False, ends=False) for first in range(4)]
+    held_out = [CodeSequence(pattern(1, 40), starts=False, ends=False)]
+    return PriorTrainer(prior, steps, train, [], held_out, 0, CPU)
+
+
+def test_small_prior_learns_a_pattern_that_bigrams_cannot() -> None:
+    trainer = pattern_trainer(60)
+    for number in range(60):
+        trainer.step(number)
+    train = [CodeSequence(pattern(first), False, False) for first in range(4)]
+    bigram = bigram_nats(train, trainer.held_out, 4)
+    assert sum(bigram) > log(2) / 2  # after every 0, on every other frame
+    # The first two frames cannot be known: log 2 or so each, of 40.
+    assert trainer.held_out_loss() < 0.25 * sum(bigram)
+
+
+def test_resumed_training_equals_uninterrupted() -> None:
+    whole = Fit(pattern_trainer(6), steps=6, evaluate_every=2)
+    saved = None
+    for progress in whole:
+        if progress.step == 3:
+            saved = copy.deepcopy(whole.state())
+    assert saved is not None
+    resumed = Fit(pattern_trainer(6), steps=6, evaluate_every=2)
+    resumed.restore(saved)
+    for _ in resumed:
+        pass
+    expected, found = whole.state(), resumed.state()
+    assert all(torch.equal(found.tensors[n], value) for n, value in expected.tensors.items())
+    assert (found.best_loss, found.history) == (expected.best_loss, expected.history)
+
+
+def test_training_neither_reads_nor_moves_the_global_generator() -> None:
+    first, second = pattern_trainer(5), pattern_trainer(5)
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    loss = first.step(0)["nats_per_frame"]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(second.step(0)["nats_per_frame"], loss)
+
+
+def test_augmented_copies_come_up_by_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PriorConfig(hidden=8, batch_frames=8, window_frames=8, augmented_share=0.25)
+    originals, copies = [sequence(*[0] * 8, ends=False)], [sequence(*[1] * 8, ends=False)]
+    prior = Prior(torch.randn(1, 4, 3), config)
+    trainer = PriorTrainer(prior, 200, originals, copies, originals, 0, CPU)
+    batches: list[CodeBatch] = []
+    draw = CodeWindows.draw
+
+    def noted(windows: CodeWindows, draws: torch.Generator) -> CodeBatch:
+        batches.append(draw(windows, draws))
+        return batches[-1]
+
+    monkeypatch.setattr(CodeWindows, "draw", noted)
+    for number in range(200):
+        trainer.step(number)
+    share = sum(int(batch.targets[0, 0, 0]) for batch in batches) / 200
+    assert share == pytest.approx(0.25, abs=0.1)  # sd .03
