@@ -1,8 +1,8 @@
 """Codes on disk: one Parquet file, one row a sequence.
 
 Columns: `sound` (place in the set), `role` (train, held_out, augmented, or whole:
-what a model is refitted on when only tails were held out), `starts`, `ends`,
-`levels`, and `codes` (frames x levels int16, flat).
+what a model is refitted on when only tails were held out), `first` (its place in
+the sound, in code frames), `ends`, `levels`, and `codes` (frames x levels int16, flat).
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ Role = Literal["train", "held_out", "augmented", "whole"]
 class CodeRow:
     sound: int
     role: Role
-    starts: bool
+    first: int
     ends: bool
     codes: np.ndarray  # (F, L) int
 
@@ -32,7 +32,7 @@ def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
             {
                 "sound": row.sound,
                 "role": row.role,
-                "starts": row.starts,
+                "first": row.first,
                 "ends": row.ends,
                 "levels": row.codes.shape[1],
                 "codes": row.codes.astype(np.int16).ravel(),
@@ -46,10 +46,8 @@ def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
 def read_codes(path: Path, role: Role) -> list[CodeRow]:
     """All rows of one role, in the order they were written."""
     table = pd.read_parquet(path, engine="pyarrow", filters=[("role", "==", role)])
-    columns = (table[name].to_numpy() for name in ("sound", "starts", "ends", "levels", "codes"))
+    columns = (table[name].to_numpy() for name in ("sound", "first", "ends", "levels", "codes"))
     return [
-        CodeRow(
-            int(sound), role, bool(starts), bool(ends), flat.astype(np.int64).reshape(-1, levels)
-        )
-        for sound, starts, ends, levels, flat in zip(*columns, strict=True)
+        CodeRow(int(sound), role, int(first), bool(ends), flat.astype(np.int64).reshape(-1, levels))
+        for sound, first, ends, levels, flat in zip(*columns, strict=True)
     ]

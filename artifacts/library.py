@@ -61,8 +61,9 @@ class Library:
             PackageError: the model was not built in this store.
         """
         try:
+            self.check_name(name)
             data: dict[str, Any] = json.loads(self._record_path(name).read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, ConfigError):
             raise PackageError(
                 f"{name} was not built in this store, so its held-out sounds are not here; "
                 "compare it where it was built"

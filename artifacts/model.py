@@ -5,6 +5,7 @@ from typing import Any, cast, get_args
 
 import torch
 
+from artifacts.library import NAME
 from artifacts.package import Package
 from core.config import BuildConfig, VocoderName
 from core.errors import ConfigError, PackageError
@@ -30,14 +31,16 @@ class Model:
             self.config: BuildConfig = from_json(self.manifest["config"])
             self.winner = cast("VocoderName", str(self.manifest["vocoder"]))
             self.longest_frames = int(self.manifest["sizes"]["longest_code_frames"])
+            self.name = str(self.manifest["name"])
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise PackageError(
                 f"{path.name} lacks what a model needs ({error}); get the file again"
             ) from error
-
-    @property
-    def name(self) -> str:
-        return str(self.manifest.get("name", self.path.stem))
+        if not NAME.fullmatch(self.name):  # new sounds are files of that name
+            raise PackageError(
+                f"{path.name} calls itself {self.name!a}, which can name no file; "
+                "do not use this file"
+            )
 
     @property
     def vocoders(self) -> list[VocoderName]:

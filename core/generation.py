@@ -1,5 +1,6 @@
 """From seeds to finished waves: prior, RVQ-VAE and vocoder in a row."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def drawn_waves(
     code_samples = mel.hop_samples * instrument.rvqvae.config.stack_frames
     frames = None
     if seconds is not None:
-        frames = max(1, -(-round(seconds * mel.sample_rate) // code_samples))
+        frames = max(1, math.ceil(seconds * mel.sample_rate / code_samples))
     drawn = sample_codes(instrument.prior, seeds, sampling, instrument.longest_frames, frames)
     for seed, codes in zip(seeds, drawn, strict=True):
         wave = _vocoded(instrument, codes)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from core.config import PriorConfig
 
 State = tuple[Tensor, Tensor]
+ELAPSED_STEPS = 40  # half octaves of code frames: 2^20 frames are 6.8 hours
 
 
 class Prior(nn.Module):
@@ -38,6 +39,9 @@ class Prior(nn.Module):
         self.embeddings = nn.Parameter(0.02 * torch.randn(levels, codes, hidden))
         self.geometry_in = nn.Parameter(torch.randn(levels, dim, hidden) / dim**0.5)
         self.start = nn.Parameter(0.02 * torch.randn(hidden))
+        # How long a sound has lasted, in half octaves; zero (neutral) where never trained.
+        self.elapsed = nn.Embedding(ELAPSED_STEPS, hidden)
+        nn.init.zeros_(self.elapsed.weight)
         self.drop = nn.Dropout(config.dropout)
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
         self.depth_state = nn.Linear(hidden, hidden)
@@ -73,20 +77,22 @@ class Prior(nn.Module):
         return seen, vectors.sum(-2)
 
     def states(
-        self, previous: Tensor, is_start: Tensor, state: State | None
+        self, previous: Tensor, frame: Tensor, state: State | None
     ) -> tuple[Tensor, Tensor, State]:
         """Run the LSTM.
 
         Args:
-            previous: (B, F, L) the codes before each frame; anything where is_start.
-            is_start: (B, F) bool, true where a sound begins.
+            previous: (B, F, L) the codes before each frame; anything where frame is 0.
+            frame: (B, F) int64, each frame's place in its sound; 0 where the sound begins.
         Returns:
             (B, F, H) states, (B, F, D) vectors of the previous frames, the LSTM's state.
         """
         seen, vectors = self.frame_inputs(previous)
-        seen = torch.where(is_start[..., None], self.start, seen)
-        vectors = vectors.masked_fill(is_start[..., None], 0.0)
-        states, state = self.lstm(self.drop(seen), state)
+        is_start = (frame == 0)[..., None]
+        seen = torch.where(is_start, self.start, seen)
+        vectors = vectors.masked_fill(is_start, 0.0)
+        half_octave = (2 * torch.log2(frame + 1.0)).long().clamp_max(ELAPSED_STEPS - 1)
+        states, state = self.lstm(self.drop(seen + self.elapsed(half_octave)), state)
         return self.drop(states), vectors, state
 
     def depth_inputs(self, states: Tensor, previous: Tensor) -> Tensor:
@@ -118,17 +124,17 @@ class Prior(nn.Module):
             logits = logits.masked_fill(mask, float("-inf"))
         return logits
 
-    def logits(self, previous: Tensor, is_start: Tensor, codes: Tensor) -> Tensor:
+    def logits(self, previous: Tensor, frame: Tensor, codes: Tensor) -> Tensor:
         """Teacher-forced logits of every level of every frame.
 
         Args:
             previous: (B, F, L) codes of the frames before (corrupted ones in training).
-            is_start: (B, F) bool.
+            frame: (B, F) each frame's place in its sound.
             codes: (B, F, L) the true codes; level l sees those below it.
         Returns:
             (B, F, L, K + 1).
         """
-        states, vectors, _ = self.states(previous, is_start, None)
+        states, vectors, _ = self.states(previous, frame, None)
         own = torch.einsum("bfld,ldh->bflh", self.level_vectors(codes), self.depth_below)
         below = F.pad(own.cumsum(-2), (0, 0, 1, 0))[..., :-1, :]  # what lies under each level
         shared = self.depth_inputs(states, vectors)[..., None, :]

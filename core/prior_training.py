@@ -22,7 +22,7 @@ class CodeSequence:
     """One sound's codes."""
 
     codes: Tensor  # (F, L) int64
-    starts: bool = True  # its first frame is the sound's first
+    first: int = 0  # place of its first frame in the sound; 0 is the sound's beginning
     ends: bool = True  # its last frame is the sound's last
 
     def targets(self, end: int) -> Tensor:
@@ -35,28 +35,28 @@ class CodeSequence:
 @dataclass(frozen=True)
 class CodeBatch:
     previous: Tensor  # (B, F, L)
-    is_start: Tensor  # (B, F)
+    frame: Tensor  # (B, F) places in the sound, 0 at its beginning
     targets: Tensor  # (B, F, L)
     scored: Tensor  # (B, F, L) which targets count
 
 
-def collate(windows: Sequence[tuple[Tensor, Tensor, bool]], end: int) -> CodeBatch:
-    """Pad (targets (F, L), the frame before them (L,), whether the sound starts there)."""
+def collate(windows: Sequence[tuple[Tensor, Tensor, int]], end: int) -> CodeBatch:
+    """Pad (targets (F, L), the codes before them (L,), the first one's place in its sound)."""
     longest = max(len(targets) for targets, _, _ in windows)
     levels = windows[0][0].shape[1]
     batch = len(windows)
     targets = torch.zeros(batch, longest, levels, dtype=torch.long)
     previous = torch.zeros_like(targets)
-    is_start = torch.zeros(batch, longest, dtype=torch.bool)
+    frame = torch.ones(batch, longest, dtype=torch.long)
     scored = torch.zeros(batch, longest, levels, dtype=torch.bool)
-    for row, (window, before, starts) in enumerate(windows):
+    for row, (window, before, first) in enumerate(windows):
         frames = len(window)
         targets[row, :frames] = window
         previous[row, 0], previous[row, 1:frames] = before, window[:-1]
-        is_start[row, 0] = starts
+        frame[row, :frames] = torch.arange(first, first + frames)
         scored[row, :frames] = True
         scored[row, :frames, 1:] &= window[:, :1] != end  # after the end there is no sound
-    return CodeBatch(previous, is_start, targets, scored)
+    return CodeBatch(previous, frame, targets, scored)
 
 
 class CodeWindows:
@@ -64,7 +64,7 @@ class CodeWindows:
 
     def __init__(self, sequences: Sequence[CodeSequence], config: PriorConfig, end: int):
         self.config, self.end = config, end
-        self.starts = [one.starts for one in sequences]
+        self.first = [one.first for one in sequences]
         self.targets = [one.targets(end) for one in sequences]
         lengths = torch.tensor([float(len(one)) for one in self.targets])
         # A sound within one window counts as a whole window: so every frame, a short
@@ -74,7 +74,7 @@ class CodeWindows:
 
     def draw(self, generator: torch.Generator) -> CodeBatch:
         """Windows of at most config.window_frames, config.batch_frames in all."""
-        windows: list[tuple[Tensor, Tensor, bool]] = []
+        windows: list[tuple[Tensor, Tensor, int]] = []
         frames = 0
         while frames < self.config.batch_frames:
             index = int(torch.multinomial(self.weights, 1, generator=generator))
@@ -85,7 +85,7 @@ class CodeWindows:
             start = min(spare, max(0, int(share * (spare + width // 2 + 1)) - width // 4))
             window = one[start : start + width]
             before = one[start - 1] if start else torch.zeros_like(one[0])
-            windows.append((window, before, start == 0 and self.starts[index]))
+            windows.append((window, before, self.first[index] + start))
             frames += len(window)
         return collate(windows, self.end)
 
@@ -155,7 +155,7 @@ class PriorTrainer(Trainer):
             torch.manual_seed(step_seed(self.seed, number, "dropout"))
             logits = self.prior.logits(
                 heard.to(self.device),
-                batch.is_start.to(self.device),
+                batch.frame.to(self.device),
                 batch.targets.to(self.device),
             )
         frames = batch.scored[..., 0].sum()
@@ -182,9 +182,9 @@ def nats_per_level(
     for one in sequences:
         targets = one.targets(prior.end)
         before = torch.zeros_like(targets[0])
-        batch = collate([(targets, before, one.starts)], prior.end)
+        batch = collate([(targets, before, one.first)], prior.end)
         logits = prior.logits(
-            batch.previous.to(device), batch.is_start.to(device), batch.targets.to(device)
+            batch.previous.to(device), batch.frame.to(device), batch.targets.to(device)
         )
         total += nats(logits, batch).sum((0, 1)).double().cpu()
         frames += len(targets)
@@ -244,7 +244,7 @@ def _pairs(
     before, after = [], []
     for one in sequences:
         codes = one.targets(end)[:, level] if level == 0 else one.codes[:, level]
-        first = torch.full((1,), start if one.starts else 0)
+        first = torch.full((1,), 0 if one.first else start)
         before.append(torch.cat([first, codes[:-1]]))
         after.append(codes)
     return torch.cat(before), torch.cat(after)

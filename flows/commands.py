@@ -6,13 +6,17 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from artifacts.audio_export import write_audio
-from artifacts.audio_files import scan
+from artifacts.audio_files import printable, scan
 from artifacts.library import Library
+from artifacts.manifest import Manifest, number_at, text_at
+from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest, verify_package
+from artifacts.verdict import gates, plain
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
@@ -30,15 +34,16 @@ Arguments = argparse.Namespace
 def show(asked: Arguments, data: dict[str, Any], lines: list[str]) -> None:
     """The result on stdout: one JSON object, or lines for a person."""
     if asked.json:
-        print(json.dumps(data, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(data, ensure_ascii=False, allow_nan=False), flush=True)
     else:
-        print("\n".join(lines))
+        print("\n".join(lines), flush=True)
 
 
 def plan(asked: Arguments) -> None:
     from core.presets import configured
 
     config = configured(asked.preset, asked.seed, asked.settings)
+    resolve_device(asked.device)
     run = Run(str(Library.at(asked.store).store.folder), asked.device)
     made = make_plan(run, Path(asked.sounds), config)
     data = dataclasses.asdict(made)
@@ -72,6 +77,9 @@ def build(asked: Arguments) -> None:
     library = Library.at(asked.store)
     library.check_name(asked.name)
     resolve_device(asked.device)
+    out = Path(asked.out) if asked.out else None
+    if out is not None and ready_folder(out.parent) and out.is_dir():
+        raise ConfigError(f"--out {out} is a folder; give a file name in it, ending in .distill")
     folder = Path(asked.sounds)
     sources, rejected = scan(folder)
     if not sources:
@@ -88,9 +96,7 @@ def build(asked: Arguments) -> None:
             store=str(library.store.folder),
             settings=asked.settings,
         )
-    if asked.out:
-        out = Path(asked.out)
-        out.parent.mkdir(parents=True, exist_ok=True)
+    if out is not None:
         shutil.copyfile(built["model"], out)
         built["model"] = str(out)
     cached = [stage for stage, one in built["stages"].items() if one["cached"]]
@@ -105,12 +111,12 @@ def build(asked: Arguments) -> None:
     show(asked, built, lines)
 
 
-def gate_lines(manifest: dict[str, Any]) -> list[str]:
+def gate_lines(manifest: Manifest) -> list[str]:
     """Each gate in one line."""
     return [
-        f"{'ok  ' if gate['passed'] else 'FAIL'} {name}: {gate['text']} "
-        f"({gate['value']:.3f}, limit {gate['limit']:.3f})"
-        for name, gate in manifest["gates"].items()
+        f"{'FAIL' if gate.colour == 'red' else 'ok  '} {gate.name}: {gate.text} "
+        f"({plain(gate.value)}, limit {plain(gate.limit)})"
+        for gate in gates(manifest)
     ]
 
 
@@ -165,16 +171,17 @@ def seconds_asked(text: str) -> float | None:
 
 
 def inspect(asked: Arguments) -> None:
-    manifest: dict[str, Any] = read_manifest(Library.at(asked.store).find(asked.model))
-    sizes, train = manifest["sizes"], manifest["train"]
+    manifest = read_manifest(Library.at(asked.store).find(asked.model))
+    text = partial(text_at, manifest)  # "" where the file says nothing
     lines = [
-        f"{manifest['name']}: {train['files']} sounds, {train['seconds_of_audio']:.1f} s, "
-        f"preset {manifest['preset']}, seed {manifest['seed']}",
-        f"codes: {sizes['levels']} levels of {sizes['codebook_size']}",
-        f"vocoder: {manifest['vocoder']}",
+        f"{text('name')}: {text('train', 'files')} sounds, "
+        f"{plain(number_at(manifest, 'train', 'seconds_of_audio'))} s, "
+        f"preset {text('preset')}, seed {text('seed')}",
+        f"codes: {text('sizes', 'levels')} levels of {text('sizes', 'codebook_size')}",
+        f"vocoder: {text('vocoder')}",
         *gate_lines(manifest),
     ]
-    show(asked, manifest, lines)
+    show(asked, manifest, [printable(line) for line in lines])
 
 
 def verify(asked: Arguments) -> None:
@@ -196,8 +203,7 @@ def compare(asked: Arguments) -> None:
 
 
 def write_demo_sounds(asked: Arguments) -> None:
-    folder = Path(asked.folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = ready_folder(Path(asked.folder))
     paths = []
     for name, wave in demo_sounds():
         path = folder / f"{name}.wav"

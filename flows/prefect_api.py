@@ -4,7 +4,7 @@ import contextlib
 import os
 import urllib.request
 from collections.abc import Iterator
-from urllib.error import URLError
+from http.client import HTTPException
 
 LOCAL_API = "http://127.0.0.1:4200/api"
 
@@ -17,8 +17,8 @@ def reachable_api() -> str | None:
     url = os.environ.get("PREFECT_API_URL") or LOCAL_API
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=1.0) as answer:
-            return url if answer.status == 200 else None
-    except (URLError, OSError, ValueError):
+            return url if answer.read(5).strip() == b"true" else None  # others use this port too
+    except (OSError, ValueError, HTTPException):
         return None
 
 

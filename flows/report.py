@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from artifacts.library import Library
+from artifacts.manifest import text_at
+from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest
 from artifacts.refs import Ref
 from artifacts.report import Clip, render_report
-from artifacts.store import Store, write_atomically
+from artifacts.store import Store, sha256_of, write_atomically
+from core.errors import PackageError
 from tasks.validate import record_of
 
 
@@ -25,10 +28,16 @@ def write_comparison(library: Library, model: Path, out: Path) -> dict[str, Any]
     Raises:
         PackageError: the model was not built in this library's store.
     """
-    name = str(read_manifest(model)["name"])
+    name = text_at(read_manifest(model), "name")
     validation = Ref.from_json(library.record(name)["validation"])
     store = library.store
-    out.mkdir(parents=True, exist_ok=True)
+    own = library.path(name)
+    if not own.is_file() or sha256_of(own) != sha256_of(model):
+        raise PackageError(
+            f"{model.name} is not the {name} that was built in this store last; "
+            "compare it where it was built"
+        )
+    ready_folder(out)
     clips = []
     for shown in record_of(store, validation)["clips"]:
         path = out / f"{shown['name']}.flac"

@@ -37,7 +37,11 @@ def encode_codes(
 
     def row(part: Part, role: Role, log_mel: torch.Tensor) -> CodeRow:
         return CodeRow(
-            part.sound, role, part.starts, part.ends, model.encode(log_mel[None])[0].numpy()
+            part.sound,
+            role,
+            part.first // codec.stack_frames,
+            part.ends,
+            model.encode(log_mel[None])[0].numpy(),
         )
 
     def copies(log_mel: torch.Tensor) -> Iterator[torch.Tensor]:

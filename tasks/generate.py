@@ -15,6 +15,7 @@ import torch
 from artifacts.audio_export import BitDepth, Container, write_audio
 from artifacts.library import Library
 from artifacts.model import Model
+from artifacts.out_folder import ready_folder
 from artifacts.store import sha256_of, write_atomically
 from core.device import resolve_device
 from core.errors import ConfigError
@@ -80,7 +81,7 @@ def generate_sounds(
     exists with other content is left alone and the new one gets a number.
     """
     instrument = model.instrument(wish.vocoder, device)
-    folder.mkdir(parents=True, exist_ok=True)
+    ready_folder(folder)
     seeds = [wish.seed + number for number in range(wish.count)]
     batches = [seeds[:1]] + [
         seeds[first : first + BATCH_SOUNDS] for first in range(1, len(seeds), BATCH_SOUNDS)
@@ -108,7 +109,7 @@ def _written(
     sha256 = sha256_of(scratch)
     path = free_path(folder / f"{model.name}-{seed:06d}.{wish.container}", sha256)
     scratch.replace(path)
-    sidecar = path.with_suffix(".json")
+    sidecar = path.with_name(f"{path.name}.json")  # kit-000001.flac has another
     new = NewSound(
         path=str(path),
         seconds=len(sound) / wish.sample_rate,

@@ -38,26 +38,36 @@ def file_key(digest: str, config: IngestConfig) -> str:
     return hashlib.sha256(json_bytes([VERSION, digest, identity(config)])).hexdigest()
 
 
-def ingest_batch(run: Run, batch: Sequence[tuple[str, str]], config: IngestConfig) -> int:
-    """Decode (path, digest) files and remember each outcome; returns how many."""
-    store = run.store
+def ingest_batch(
+    run: Run, batch: Sequence[tuple[str, str]], config: IngestConfig
+) -> dict[str, str]:
+    """Decode (path, digest) files and remember each outcome.
+
+    Returns:
+        digest -> reason of those that could not be read this time; nothing is remembered
+        of them, since their bytes are not to blame.
+    """
+    store, unread = run.store, {}
     for path, digest in batch:
-        store.remember("ingest", file_key(digest, config), outcome(store, path, digest, config))
-    return len(batch)
+        try:
+            found = outcome(store, Path(path), config)
+            if sha256_of(Path(path)) == digest:
+                store.remember("ingest", file_key(digest, config), found)
+            else:
+                unread[digest] = "was changed while it was read; run the build again"
+        except OSError as error:
+            unread[digest] = f"cannot be read ({error.strerror}); run the build again"
+    return unread
 
 
-def outcome(store: Store, path: str, digest: str, config: IngestConfig) -> Ref:
+def outcome(store: Store, path: Path, config: IngestConfig) -> Ref:
     """A decoded sound (its samples are the part `audio`), or the reason why not."""
     try:
         with store.new_file() as target:
-            decoded = decode(Path(path), target, config)
-            if sha256_of(Path(path)) != digest:
-                raise AudioError("was changed while it was read; run the build again")
+            decoded = decode(path, target, config)
             audio = store.put_file(target)
     except AudioError as error:
         return store.put_json("sound", {"rejected": str(error)})
-    except OSError as error:
-        return store.put_json("sound", {"rejected": f"cannot be read ({error.strerror})"})
     record = store.put_json("sound", dataclasses.asdict(decoded))
     return Ref("sound", record.digest, {"audio": audio})
 
@@ -82,9 +92,12 @@ def ingest_folder(run: Run, folder: Path, config: IngestConfig, as_tasks: bool) 
             new[source.digest] = source
         else:
             known[source.digest] = ref
-    _decode_new(run, list(new.values()), config, as_tasks)
+    unread = _decode_new(run, list(new.values()), config, as_tasks)
     usable: list[tuple[str, Ref]] = []
     for source in sources:
+        if source.digest in unread:
+            rejected.append(Rejected(source.name, unread[source.digest]))
+            continue
         ref = known.get(source.digest) or store.recall("ingest", file_key(source.digest, config))
         assert ref is not None
         if ref.parts:
@@ -112,28 +125,35 @@ def none_usable(folder: Path, rejected: Sequence[Rejected]) -> str:
     )
 
 
-def _decode_new(run: Run, new: Sequence[SourceFile], config: IngestConfig, as_tasks: bool) -> None:
+def _decode_new(
+    run: Run, new: Sequence[SourceFile], config: IngestConfig, as_tasks: bool
+) -> dict[str, str]:
+    """Decode in batches; returns what `ingest_batch` does, of all of them."""
     batches = [
         [(str(source.path), source.digest) for source in new[first : first + BATCH_FILES]]
         for first in range(0, len(new), BATCH_FILES)
     ]
+    results = _mapped(run, batches, config) if as_tasks else _plain(run, batches, config)
+    unread: dict[str, str] = {}
     with bar("ingest", len(new)) as progress:
         done = 0
-        for count in _mapped(run, batches, config) if as_tasks else _plain(run, batches, config):
-            done += count
+        for batch, result in zip(batches, results, strict=True):
+            unread |= result
+            done += len(batch)
             progress.update(done, "files")
+    return unread
 
 
 def _plain(
     run: Run, batches: Sequence[list[tuple[str, str]]], config: IngestConfig
-) -> Iterator[int]:
+) -> Iterator[dict[str, str]]:
     for batch in batches:
         yield ingest_batch(run, batch, config)
 
 
 def _mapped(
     run: Run, batches: Sequence[list[tuple[str, str]]], config: IngestConfig
-) -> Iterator[int]:
+) -> Iterator[dict[str, str]]:
     from prefect import Task
     from prefect.cache_policies import NO_CACHE
 

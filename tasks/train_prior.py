@@ -18,8 +18,10 @@ from core.prior_training import (
     nats_per_level,
     unigram_nats,
 )
+from core.sampling import calibrate_ends
 from core.sizing import prior_steps
 from core.training import step_seed
+from tasks.progress import say
 from tasks.step import Run, step
 from tasks.training import train
 
@@ -28,7 +30,7 @@ def sequences(path: Path, role: Role) -> list[CodeSequence]:
     """The code sequences of one role."""
 
     def sequence(row: CodeRow) -> CodeSequence:
-        return CodeSequence(torch.from_numpy(row.codes), row.starts, row.ends)
+        return CodeSequence(torch.from_numpy(row.codes), row.first, row.ends)
 
     return [sequence(row) for row in read_codes(path, role)]
 
@@ -66,6 +68,8 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
         train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps)
     unigram, bigram = (count(originals, held_out, size) for count in (unigram_nats, bigram_nats))
     lengths = [len(one.codes) for one in (whole or originals)]
+    say("prior: calibrating where new sounds end")
+    shift = calibrate_ends(model, round(float(np.median(lengths))), step_seed(seed, 0, "ends"))
     record = {
         "config": dataclasses.asdict(config),
         "seed": seed,
@@ -85,6 +89,7 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
         },
         "longest_frames": max(lengths),
         "median_frames": float(np.median(lengths)),
+        "end_shift": shift,
         "history": fit.history,
     }
     weights = store.put_bytes(weights_bytes(model.cpu().state_dict()))

@@ -11,12 +11,12 @@ def codes(frames: int, levels: int = 3) -> np.ndarray:
 
 
 ROWS = [
-    CodeRow(1, "train", True, False, codes(5)),
-    CodeRow(1, "augmented", True, False, codes(6)),
-    CodeRow(0, "train", True, True, codes(1)),
-    CodeRow(0, "augmented", True, True, codes(2)),
-    CodeRow(1, "held_out", False, True, codes(4)),
-    CodeRow(2, "train", False, False, codes(9)),
+    CodeRow(1, "train", 0, False, codes(5)),
+    CodeRow(1, "augmented", 0, False, codes(6)),
+    CodeRow(0, "train", 0, True, codes(1)),
+    CodeRow(0, "augmented", 0, True, codes(2)),
+    CodeRow(1, "held_out", 40_000, True, codes(4)),
+    CodeRow(2, "train", 7, False, codes(9)),
 ]
 
 
@@ -27,10 +27,10 @@ def test_rows_of_a_role_are_read_back_in_their_order(tmp_path: Path) -> None:
         written = [row for row in ROWS if row.role == role]
         assert len(read) == len(written) == count
         for one, other in zip(read, written, strict=True):
-            assert (one.sound, one.role, one.starts, one.ends) == (
+            assert (one.sound, one.role, one.first, one.ends) == (
                 other.sound,
                 other.role,
-                other.starts,
+                other.first,
                 other.ends,
             )
             assert one.codes.dtype == np.int64

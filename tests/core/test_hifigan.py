@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.config import HifiganConfig, MelConfig
 from core.errors import ConfigError
-from core.hifigan import HifiganGenerator, check_shape
+from core.hifigan import Hifigan, HifiganGenerator, check_shape
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = HifiganConfig(channels=32)
@@ -113,3 +113,12 @@ def test_check_reports_every_fault_at_once() -> None:
     config = HifiganConfig(channels=48, mel_bands=80)
     with pytest.raises(ConfigError, match=r"48 cannot be halved.*mel_bands is 80"):
         check_shape(config, MelConfig())
+
+
+def test_vocoder_plays_frames_first_and_gives_the_reference_wave(
+    reference: tuple[HifiganGenerator, Tensor, Tensor],
+) -> None:
+    generator, mel, audio = reference
+    wave = Hifigan(generator, torch.device("cpu")).wave(mel[0].T)
+    torch.testing.assert_close(wave, audio[0], atol=1e-5, rtol=0)
+    assert not wave.requires_grad

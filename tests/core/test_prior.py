@@ -28,14 +28,14 @@ def sound(seed: int = 0) -> Tensor:
     )
 
 
-def starts() -> Tensor:
-    return torch.arange(FRAMES)[None] == 0
+def places() -> Tensor:
+    return torch.arange(FRAMES)[None]
 
 
 @torch.no_grad()
 def logits_of(prior: Prior, codes: Tensor) -> Tensor:
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
-    return prior.logits(previous, starts(), codes)
+    return prior.logits(previous, places(), codes)
 
 
 def test_end_is_possible_on_level_0_only(prior: Prior) -> None:
@@ -65,7 +65,7 @@ def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior
     codes, all_at_once = sound(), logits_of(prior, sound())
     previous, state = torch.zeros(1, 1, LEVELS, dtype=torch.long), None
     for frame in range(FRAMES):
-        states, vectors, state = prior.states(previous, starts()[:, frame : frame + 1], state)
+        states, vectors, state = prior.states(previous, places()[:, frame : frame + 1], state)
         inputs = prior.depth_inputs(states[:, 0], vectors[:, 0])
         for level in range(LEVELS):
             torch.testing.assert_close(
@@ -80,8 +80,19 @@ def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior
 
 
 @torch.no_grad()
+def test_how_long_a_sound_has_lasted_is_heard_by_half_octaves(prior: Prior) -> None:
+    def states(place: int) -> Tensor:
+        return prior.states(sound()[:, :1], torch.tensor([[place]]), None)[0]
+
+    # 2 log2(place + 1) is 6 from 7 to 10 and 7 from 11 on; never too far for the table.
+    assert torch.equal(states(7), states(10))
+    assert not torch.equal(states(10), states(11))
+    assert torch.equal(states(2**21), states(2**22))
+
+
+@torch.no_grad()
 def test_nothing_is_heard_before_a_start(prior: Prior) -> None:
-    first, second = (prior.logits(sound(seed), starts(), sound())[:, 0] for seed in (1, 2))
+    first, second = (prior.logits(sound(seed), places(), sound())[:, 0] for seed in (1, 2))
     assert torch.equal(first, second)
 
 

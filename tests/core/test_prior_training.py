@@ -17,6 +17,7 @@ from core.prior_training import (
     bigram_nats,
     collate,
     corrupted,
+    end_shift,
     nats,
     nats_per_level,
     unigram_nats,
@@ -30,8 +31,8 @@ TINY = PriorConfig(
 )
 
 
-def sequence(*codes: int, levels: int = 1, starts: bool = True, ends: bool = True) -> CodeSequence:
-    return CodeSequence(torch.tensor(codes)[:, None].expand(-1, levels), starts, ends)
+def sequence(*codes: int, levels: int = 1, first: int = 0, ends: bool = True) -> CodeSequence:
+    return CodeSequence(torch.tensor(codes)[:, None].expand(-1, levels), first, ends)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -62,7 +63,7 @@ def test_bigram_mixes_what_followed_with_the_unigram() -> None:
 
 
 def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
-    train, held_out = [sequence(0, 1, 0, 1)], [sequence(2, 2, 2, starts=False, ends=False)]
+    train, held_out = [sequence(0, 1, 0, 1)], [sequence(2, 2, 2, first=3, ends=False)]
     unigram, bigram = (count(train, held_out, 3) for count in (unigram_nats, bigram_nats))
     # The first frame's context counts as code 0, which 1 has always followed.
     p2 = 0.5 / 7
@@ -73,7 +74,7 @@ def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
 
 def test_end_is_scored_on_level_0_and_nowhere_else() -> None:
     targets = sequence(1, 2, levels=3).targets(END)
-    batch = collate([(targets, torch.zeros(3, dtype=torch.long), True)], END)
+    batch = collate([(targets, torch.zeros(3, dtype=torch.long), 0)], END)
     assert targets.tolist() == [[1] * 3, [2] * 3, [END] * 3]
     assert batch.scored[0].tolist() == [[True] * 3, [True] * 3, [True, False, False]]
 
@@ -84,29 +85,32 @@ def test_sound_that_goes_on_has_no_end() -> None:
 
 def test_padding_is_not_scored_and_every_frame_follows_its_predecessor() -> None:
     windows = [
-        (torch.tensor([[1], [2], [3]]), torch.tensor([0]), False),
-        (torch.tensor([[2]]), torch.tensor([3]), True),
+        (torch.tensor([[1], [2], [3]]), torch.tensor([0]), 6),
+        (torch.tensor([[2]]), torch.tensor([3]), 0),
     ]
     batch = collate(windows, END)
     assert batch.targets[..., 0].tolist() == [[1, 2, 3], [2, 0, 0]]
     assert batch.previous[..., 0].tolist() == [[0, 1, 2], [3, 0, 0]]
-    assert batch.is_start.tolist() == [[False] * 3, [True, False, False]]
+    assert batch.frame[batch.scored[..., 0]].tolist() == [6, 7, 8, 0]
+    assert (batch.frame[1, 1:] > 0).all()  # no sound begins in the padding
     assert batch.scored[..., 0].tolist() == [[True] * 3, [True, False, False]]
 
 
-def test_windows_are_pieces_of_sequences_with_their_starts_and_ends() -> None:
+def test_windows_are_pieces_of_sequences_that_know_their_places() -> None:
     config = PriorConfig(window_frames=4, batch_frames=4000)
-    pieces = [sequence(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), sequence(10, 11, starts=False, ends=False)]
+    # Every code but the end (20) is its own place in its sound.
+    pieces = [sequence(*range(10)), sequence(13, 14, first=13, ends=False)]
     batch = CodeWindows(pieces, config, end=20).draw(generator())
     seen = set()
     for row in range(len(batch.targets)):
-        window = batch.targets[row][batch.scored[row]].tolist()
+        real = batch.scored[row, :, 0]
+        window, places = batch.targets[row][real][:, 0].tolist(), batch.frame[row][real].tolist()
         seen.add(tuple(window))
-        assert bool(batch.is_start[row, 0]) == (window[0] == 0)
-        if window[0] not in (0, 10):
+        assert all(code in (place, 20) for code, place in zip(window, places, strict=True))
+        if window[0] not in (0, 13):
             assert batch.previous[row, 0] == window[0] - 1
     inside = {tuple(range(first, first + 4)) for first in range(7)}
-    assert seen == inside | {(7, 8, 9, 20), (10, 11)}
+    assert seen == inside | {(7, 8, 9, 20), (13, 14)}
     assert 4000 <= int(batch.scored.sum()) < 4004
 
 
@@ -122,7 +126,7 @@ def test_corruption_replaces_its_share_by_any_other_code() -> None:
 def test_nats_of_equal_logits_are_log_of_the_classes_where_scored() -> None:
     targets = sequence(1, 2).targets(END)
     longer = sequence(0, 1, 2, 3).targets(END)
-    batch = collate([(targets, targets[0], True), (longer, longer[0], True)], END)
+    batch = collate([(targets, targets[0], 0), (longer, longer[0], 0)], END)
     found = nats(torch.zeros(2, 5, 1, END + 1), batch)[..., 0]
     torch.testing.assert_close(found, log(5) * batch.scored[..., 0].float())
 
@@ -135,6 +139,18 @@ def test_fresh_prior_without_geometry_knows_nothing_but_where_the_end_cannot_be(
     assert found == pytest.approx([log(5), log(4) * 4 / 6], rel=1e-5)
 
 
+def test_shifted_end_is_expected_as_often_as_sounds_end() -> None:
+    # Every parameter zero: the end has odds 1 to 4 everywhere. 2 ends in 10 frames are odds
+    # of 1 to 4 too, 1 end in 10 frames is 1 to 9.
+    prior = Prior(torch.randn(1, 4, 3), TINY)
+    for parameter in prior.parameters():
+        torch.nn.init.zeros_(parameter)
+    two = [sequence(*[0] * 3), sequence(*[1] * 5)]
+    one = [sequence(*[0] * 4), sequence(*[1] * 5, ends=False)]
+    assert end_shift(prior, two, CPU) == pytest.approx(0, abs=1e-5)
+    assert end_shift(prior, one, CPU) == pytest.approx(log(4 / 9), abs=1e-5)
+
+
 def pattern(first: int, frames: int = 60) -> Tensor:
     """0 1 0 2 0 1 0 2: what follows 0 takes two frames of memory. Level 1 copies level 0."""
     codes = torch.tensor([0, 1, 0, 2] * (frames // 4 + 1))[first : first + frames]
@@ -144,8 +160,8 @@ def pattern(first: int, frames: int = 60) -> Tensor:
 def pattern_trainer(steps: int) -> PriorTrainer:
     torch.manual_seed(0)
     prior = Prior(torch.randn(2, 4, 3), TINY)
-    train = [CodeSequence(pattern(first), starts=False, ends=False) for first in range(4)]
-    held_out = [CodeSequence(pattern(1, 40), starts=False, ends=False)]
+    train = [CodeSequence(pattern(first), first=3, ends=False) for first in range(4)]
+    held_out = [CodeSequence(pattern(1, 40), first=3, ends=False)]
     return PriorTrainer(prior, steps, train, [], held_out, 0, CPU)
 
 
@@ -153,7 +169,7 @@ def test_small_prior_learns_a_pattern_that_bigrams_cannot() -> None:
     trainer = pattern_trainer(60)
     for number in range(60):
         trainer.step(number)
-    train = [CodeSequence(pattern(first), False, False) for first in range(4)]
+    train = [CodeSequence(pattern(first), 3, False) for first in range(4)]
     bigram = bigram_nats(train, trainer.held_out, 4)
     assert sum(bigram) > log(2) / 2  # after every 0, on every other frame
     # The first two frames cannot be known: log 2 or so each, of 40.

@@ -111,6 +111,20 @@ def test_resumed_training_equals_uninterrupted(start: LinearStart, stage: CodecS
     assert (found.best_loss, found.history) == (expected.best_loss, expected.history)
 
 
+def test_encoder_gets_the_gradient_of_the_code_vectors_straight_through(
+    start: LinearStart,
+) -> None:
+    trainer, mel = trainer_of(start, "joint", 50), TRAIN[0][None]
+    codec = trainer.codec.eval()
+    assert isinstance(codec, RvqVae)
+    trainer._forward(mel)[0].square().sum().backward()
+    vectors = codec.vectors(codec.encode(mel)).requires_grad_()
+    codec.decode(vectors).square().sum().backward()
+    assert vectors.grad is not None
+    # The bias of the encoder's last layer is added to every latent.
+    torch.testing.assert_close(codec.encoder_net.leave.bias.grad, vectors.grad.sum((0, 1)))
+
+
 def test_training_neither_reads_nor_moves_the_global_generator(start: LinearStart) -> None:
     first, second = (trainer_of(start, "vae", 50) for _ in range(2))
     torch.manual_seed(1)

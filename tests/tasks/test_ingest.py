@@ -97,9 +97,7 @@ def test_moving_renaming_and_touching_decode_nothing(
     assert sound_set(run, moved) == before
 
 
-def test_an_added_file_is_the_only_one_decoded(
-    run: Run, folder: Path, decoded: list[str]
-) -> None:
+def test_an_added_file_is_the_only_one_decoded(run: Run, folder: Path, decoded: list[str]) -> None:
     ingested(run, folder)
     decoded.clear()
     soundfile.write(folder / "d.wav", tone(0.2, 44_100, 500), 44_100)
@@ -150,7 +148,7 @@ def test_the_loudest_sound_of_the_set_peaks_at_0_95(run: Run, folder: Path) -> N
 
 def test_a_folder_with_nothing_usable_is_one_line(run: Run, tmp_path: Path) -> None:
     write_broken_sounds(tmp_path / "broken")
-    with pytest.raises(AudioError, match="none of the 20 sound files in .* is usable") as caught:
+    with pytest.raises(AudioError, match=r"none of the 20 sound files in .* is usable") as caught:
         ingested(run, tmp_path / "broken")
     assert "\n" not in str(caught.value)
 

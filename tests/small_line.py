@@ -1,0 +1,80 @@
+"""One small model, made by every step in turn without Prefect."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.refs import Ref
+from artifacts.store import Store
+from core.config import BuildConfig, VocoderName
+from core.presets import configured
+from tasks.encode_codes import encode_codes
+from tasks.ingest import gather_sounds, ingest_folder
+from tasks.mels import analyse_mels
+from tasks.package import package_model
+from tasks.step import Run
+from tasks.train_prior import train_prior
+from tasks.train_rvqvae import train_rvqvae
+from tasks.train_vocoder import train_freev, train_hifigan
+from tasks.validate import validate
+
+# Far below tiny: every stage for real, in seconds.
+SMALL = [
+    "rvqvae.latent_dim=8", "rvqvae.codebook_size=8", "rvqvae.most_levels=3",
+    "rvqvae.fewest_levels=2", "rvqvae.hidden=16", "rvqvae.blocks=1", "rvqvae.batch_windows=4",
+    "rvqvae.vae_steps=6", "rvqvae.decoder_steps=6", "rvqvae.joint_steps=2",
+    "rvqvae.evaluate_every_steps=2",
+    "prior.hidden=16", "prior.batch_frames=128", "prior.steps=20", "prior.evaluate_every_steps=2",
+    "prior.equalisers=1", "prior.speeds=[0.9]",
+    "freev.channels=16", "freev.hidden=16", "freev.blocks=1", "freev.batch_segments=2",
+    "freev.steps=4", "freev.evaluate_every_steps=2",
+    "hifigan.steps=2", "hifigan.warm_up_steps=1", "hifigan.batch_segments=1",
+    "hifigan.segment_frames=4", "hifigan.evaluate_every_steps=1",
+    "griffinlim.iterations=2", "griffinlim.inversion_updates=3",
+    "validate.most_sounds=2", "validate.report_sounds=1", "validate.generated=3",
+    "validate.previews=1",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """What each step of a build gave."""
+
+    run: Run
+    config: BuildConfig
+    sounds: Ref
+    mels: Ref
+    rvqvae: Ref
+    codes: Ref
+    prior: Ref
+    vocoders: dict[VocoderName, Ref]
+    validation: Ref
+    package: Ref
+
+    @property
+    def store(self) -> Store:
+        return self.run.store
+
+
+def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
+    """Every step in the order of flows.build_model."""
+    config = configured("tiny", seed, SMALL)
+    run = Run(str(store), device)
+    mel, split = config.mel, config.split
+    found = ingest_folder(run, folder, config.ingest, as_tasks=False)
+    files = sorted((ref for _, ref in found.sounds), key=lambda ref: ref.digest)
+    sounds = gather_sounds.direct(run, files, config.ingest, split).ref
+    mels = analyse_mels.direct(run, sounds, mel).ref
+    inputs = (sounds, mels)
+    rvqvae = train_rvqvae.direct(run, *inputs, mel, config.rvqvae, config.augment, split, seed).ref
+    codes = encode_codes.direct(
+        run, *inputs, rvqvae, mel, config.rvqvae, config.prior, config.augment, split, seed
+    ).ref
+    prior = train_prior.direct(run, codes, rvqvae, config.prior, seed).ref
+    shared = (*inputs, rvqvae, mel, config.rvqvae)
+    vocoders: dict[VocoderName, Ref] = {
+        "freev": train_freev.direct(run, *shared, config.freev, split, seed).ref,
+        "hifigan": train_hifigan.direct(run, *shared, config.hifigan, split, seed).ref,
+    }
+    checked = validate.direct(run, *inputs, rvqvae, codes, prior, vocoders, config).ref
+    package = package_model.direct(run, "kit", rvqvae, prior, vocoders, checked, config).ref
+    return Line(run, config, *inputs, rvqvae, codes, prior, vocoders, checked, package)
