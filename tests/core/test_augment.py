@@ -38,6 +38,12 @@ def test_curves_hold_no_finer_bend_than_the_last_cosine_term() -> None:
     assert spectrum[:, 5:].max() < 1e-4
 
 
+def test_finer_bends_are_smaller_in_proportion_to_their_order() -> None:
+    curves = equaliser_curves(4000, 128, CONFIG, generator())
+    bends = dct(curves.double().numpy(), type=2)[:, 1:7].std(0)
+    np.testing.assert_allclose(bends[0] / bends, np.arange(1, 7), rtol=0.08)  # sd 1.6 %
+
+
 def test_equalised_adds_the_curve_where_there_is_sound() -> None:
     mel, curve = torch.full((2, 3, 128), -4.0), torch.linspace(-1, 1, 128).expand(2, 128)
     expected = (curve - 4.0)[:, None].expand(2, 3, 128)

@@ -96,6 +96,11 @@ def test_sound_hangs_on_its_seed_and_not_on_its_neighbours() -> None:
     assert not torch.equal(alone, among[0])
 
 
+def test_random_numbers_do_not_come_round_again() -> None:
+    codes = sample_codes(prior_that_ends(0.0), [5], Sampling(), 128, frames=128)[0]
+    assert not torch.equal(codes[:64], codes[64:])  # drawn in blocks of 64 frames
+
+
 def test_longer_sound_begins_as_the_shorter_one() -> None:
     short, long = (sample_codes(prior(), [3], Sampling(), 99, frames=n)[0] for n in (40, 90))
     assert torch.equal(long[:40], short)

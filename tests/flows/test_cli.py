@@ -1,100 +1,27 @@
-"""The command line in this process: fast commands, and everything that is refused."""
+"""What the command line refuses, and how it ends."""
 
-import json
 import os
 import pickle
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import safetensors.torch
-import soundfile
 import torch
-from broken_sounds import tone, write_broken_sounds
+from broken_sounds import write_broken_sounds
+from command_line import COMMAND
+from in_process import Capture, refused
 
-from artifacts.library import Library
-from artifacts.package import write_package
 from core.errors import AudioError
 from flows.cli import main
 from flows.commands import COMMANDS
 
-WEIGHTS = safetensors.torch.save({"w": torch.zeros(2, 3)})
-ENTRIES = {"rvqvae.safetensors": WEIGHTS, "prior.safetensors": WEIGHTS, "card.md": b"# kit\n"}
-Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of this machine is used, and main's changes of the process are undone."""
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    monkeypatch.setenv("DISTILL_STORE", str(tmp_path / "default-store"))
-    monkeypatch.chdir(tmp_path)
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store")
-
-
-@pytest.fixture
-def sounds(tmp_path: Path) -> str:
-    folder = tmp_path / "sounds"
-    folder.mkdir()
-    for number in range(3):
-        soundfile.write(folder / f"{number}.wav", tone(0.5, 44_100, 200 + 90 * number), 44_100)
-    return str(folder)
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    path = tmp_path / "kit.distill"
-    write_package(path, {"name": "kit"}, ENTRIES)
-    return path
-
-
-def code_of(arguments: list[str]) -> int:
-    try:
-        return main(arguments)
-    except SystemExit as end:  # of the option parser, and of verify
-        assert isinstance(end.code, int)
-        return end.code
-
-
-def refused(capsys: Capture, *arguments: str) -> str:
-    """What is said of wrong input: exit code 2, one line on stderr, nothing on stdout."""
-    capsys.readouterr()
-    assert code_of(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.endswith("\n")
-    assert err.startswith("distill: error: ")
-    assert "; " in err, "it says what to do"
-    return err
-
-
-def answered(capsys: Capture, *arguments: str) -> dict:
-    """The one JSON object that is all of stdout."""
-    capsys.readouterr()
-    assert code_of([*arguments, "--json"]) == 0
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    answer = json.loads(out)
-    assert isinstance(answer, dict)
-    return answer
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.mark.parametrize("command", [["plan"], ["build", "--name", "kit"]])
 def test_a_folder_without_sounds_is_refused(
-    command: list[str], tmp_path: Path, store: str, capsys: Capture
+    command: list[str], tmp_path: Path, own_store: str, capsys: Capture
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.wav").write_bytes(b"")
@@ -103,14 +30,16 @@ def test_a_folder_without_sounds_is_refused(
         ("empty", "holds no sound files"),
         ("file.wav", "Not a directory"),
     ):
-        line = refused(capsys, *command, str(tmp_path / folder), "--store", store)
+        line = refused(capsys, *command, str(tmp_path / folder), "--store", own_store)
         assert folder in line
         assert told in line
 
 
-def test_a_folder_of_broken_sounds_is_refused(tmp_path: Path, store: str, capsys: Capture) -> None:
+def test_a_folder_of_broken_sounds_is_refused(
+    tmp_path: Path, own_store: str, capsys: Capture
+) -> None:
     write_broken_sounds(tmp_path / "broken")
-    line = refused(capsys, "plan", str(tmp_path / "broken"), "--store", store)
+    line = refused(capsys, "plan", str(tmp_path / "broken"), "--store", own_store)
     assert "none of the 20 sound files" in line
 
 
@@ -132,26 +61,33 @@ def test_a_folder_of_broken_sounds_is_refused(tmp_path: Path, store: str, capsys
     ],
 )
 def test_a_wrong_recipe_is_refused(
-    command: list[str], wrong: list[str], told: str, sounds: str, store: str, capsys: Capture
+    command: list[str],
+    wrong: list[str],
+    told: str,
+    few_sounds: str,
+    own_store: str,
+    capsys: Capture,
 ) -> None:
-    assert told in refused(capsys, *command, sounds, "--store", store, *wrong)
+    assert told in refused(capsys, *command, few_sounds, "--store", own_store, *wrong)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
-def test_a_device_that_is_not_there_is_refused(sounds: str, store: str, capsys: Capture) -> None:
-    line = refused(capsys, "plan", sounds, "--store", store, "--device", "cuda")
+def test_a_device_that_is_not_there_is_refused(
+    few_sounds: str, own_store: str, capsys: Capture
+) -> None:
+    line = refused(capsys, "plan", few_sounds, "--store", own_store, "--device", "cuda")
     assert "no cuda device; use --device auto" in line
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../kit", ".kit", "my kit", "k" * 65])
-def test_a_bad_name_is_refused(name: str, sounds: str, store: str, capsys: Capture) -> None:
-    line = refused(capsys, "build", sounds, f"--name={name}", "--store", store)
+def test_a_bad_name_is_refused(name: str, few_sounds: str, own_store: str, capsys: Capture) -> None:
+    line = refused(capsys, "build", few_sounds, f"--name={name}", "--store", own_store)
     assert "cannot name a model" in line
 
 
 @pytest.mark.parametrize("command", ["generate", "inspect", "verify", "compare"])
-def test_an_unknown_model_is_refused(command: str, store: str, capsys: Capture) -> None:
-    line = refused(capsys, command, "nothing", "--store", store)
+def test_an_unknown_model_is_refused(command: str, own_store: str, capsys: Capture) -> None:
+    line = refused(capsys, command, "nothing", "--store", own_store)
     assert "no model file or library name 'nothing'" in line
 
 
@@ -176,9 +112,9 @@ def test_an_unknown_model_is_refused(command: str, store: str, capsys: Capture) 
     ],
 )
 def test_a_wrong_wish_is_refused(
-    wrong: list[str], told: str, package: Path, store: str, capsys: Capture
+    wrong: list[str], told: str, package: Path, own_store: str, capsys: Capture
 ) -> None:
-    assert told in refused(capsys, "generate", str(package), "--store", store, *wrong)
+    assert told in refused(capsys, "generate", str(package), "--store", own_store, *wrong)
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["build"], ["generate"], ["plan"]])
@@ -186,25 +122,36 @@ def test_half_a_command_is_refused(arguments: list[str], capsys: Capture) -> Non
     assert "see distill --help" in refused(capsys, *arguments)
 
 
-def test_a_store_that_cannot_be_is_refused(sounds: str, tmp_path: Path, capsys: Capture) -> None:
+def test_a_store_that_cannot_be_is_refused(
+    few_sounds: str, tmp_path: Path, capsys: Capture
+) -> None:
     (tmp_path / "file").write_bytes(b"")
-    line = refused(capsys, "plan", sounds, "--store", str(tmp_path / "file"))
+    line = refused(capsys, "plan", few_sounds, "--store", str(tmp_path / "file"))
     assert "choose another with --store" in line
 
 
 def test_results_are_not_written_where_a_file_lies(
-    package: Path, sounds: str, store: str, tmp_path: Path, capsys: Capture
+    package: Path, few_sounds: str, own_store: str, tmp_path: Path, capsys: Capture
 ) -> None:
     (tmp_path / "file").write_bytes(b"mine")
     below = str(tmp_path / "file" / "below")
     for arguments in (
         ["demo-sounds", str(tmp_path / "file")],
         ["demo-sounds", below],
-        ["build", sounds, "--name", "kit", "--out", f"{below}/kit.distill", "--store", store],
+        [
+            "build",
+            few_sounds,
+            "--name",
+            "kit",
+            "--out",
+            f"{below}/kit.distill",
+            "--store",
+            own_store,
+        ],
     ):
         assert "cannot be written" in refused(capsys, *arguments)
     line = refused(
-        capsys, "build", sounds, "--name", "kit", "--out", str(tmp_path), "--store", store
+        capsys, "build", few_sounds, "--name", "kit", "--out", str(tmp_path), "--store", store
     )
     assert "is a folder; give a file name" in line
     assert (tmp_path / "file").read_bytes() == b"mine"
@@ -219,11 +166,11 @@ class Trap:
 
 @pytest.mark.parametrize("command", ["generate", "inspect", "compare"])
 def test_a_version_1_pickle_is_refused_and_not_opened(
-    command: str, tmp_path: Path, store: str, capsys: Capture
+    command: str, tmp_path: Path, own_store: str, capsys: Capture
 ) -> None:
     old = tmp_path / "old.distill"
     old.write_bytes(pickle.dumps({"format": "distill_model", "version": 1, "x": Trap()}))
-    line = refused(capsys, command, str(old), "--store", store)
+    line = refused(capsys, command, str(old), "--store", own_store)
     assert "old.distill is a version 1 model" in line
     assert "rebuild it from its sounds with `distill build`" in line
     assert not Path("trapped").exists()
@@ -261,126 +208,19 @@ def test_our_own_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> N
         main(["plan", "sounds"])
 
 
-def test_a_plan_has_the_contracts_keys(sounds: str, store: str, capsys: Capture) -> None:
-    Path(sounds, "empty.wav").write_bytes(b"")
-    plan = answered(capsys, "plan", sounds, "--store", store)
-    assert plan["usable"] == 3
-    assert [one["file"] for one in plan["rejected"]] == ["empty.wav"]
-    assert plan["rejected"][0]["reason"].startswith("is empty;")
-    assert plan["seconds_of_audio"] == pytest.approx(1.5)
-    assert plan["sizes"].keys() >= {"codebook_size", "levels"}
-    estimate = plan["estimate_seconds"]
-    stages = ["ingest", "mels", "rvqvae", "codes", "prior", "vocoder", "validate", "package"]
-    assert list(estimate) == [*stages, "total"]
-    assert estimate["total"] == pytest.approx(sum(estimate[stage] for stage in stages))
-    assert list(Path(store, "models").iterdir()) == []
-
-
-def test_a_plan_for_a_person_names_what_is_left_out(
-    sounds: str, store: str, capsys: Capture
-) -> None:
-    Path(sounds, "empty.wav").write_bytes(b"")
-    assert main(["plan", sounds, "--store", store, "--preset", "tiny"]) == 0
-    out = capsys.readouterr().out
-    assert "3 usable sounds, 1.5 s in all; 1 left out" in out
-    assert "left out: empty.wav is empty" in out
-
-
-def test_a_setting_changes_the_plan(sounds: str, store: str, capsys: Capture) -> None:
-    arguments = ["plan", sounds, "--store", store]
-    changed = ["--set", "rvqvae.codebook_size=32", "--set", "rvqvae.most_levels=5"]
-    sizes = answered(capsys, *arguments, *changed)["sizes"]
-    assert (sizes["codebook_size"], sizes["levels"]) == (32, 5)
-
-
-def test_demo_sounds_are_24_files(tmp_path: Path, capsys: Capture) -> None:
-    made = answered(capsys, "demo-sounds", str(tmp_path / "new" / "demo"))
-    paths = sorted((tmp_path / "new" / "demo").iterdir())
-    assert sorted(made["sounds"]) == [str(path) for path in paths]
-    assert len(paths) == 24
-    infos = [soundfile.info(path) for path in paths]
-    assert {(one.samplerate, one.channels, one.subtype) for one in infos} == {(44_100, 1, "PCM_16")}
-    assert len({path.read_bytes() for path in paths}) == 24
-
-
-def test_a_whole_package_is_verified_by_path_and_by_name(
-    package: Path, store: str, capsys: Capture
-) -> None:
-    library = Library.at(store)
-    library.path("mine").write_bytes(package.read_bytes())
-    for model in (str(package), "mine"):
-        answer = answered(capsys, "verify", model, "--store", store)
-        assert answer == {"ok": True, "problems": []}
-
-
-def test_a_damaged_package_is_not_ok_and_exits_1(
-    package: Path, store: str, capsys: Capture
-) -> None:
-    whole = package.read_bytes()
-    at = whole.index(b"# kit\n")
-    package.write_bytes(whole[:at] + b"#" + whole[at + 1 :].replace(b" kit\n", b" KIT\n", 1))
-    assert code_of(["verify", str(package), "--store", store, "--json"]) == 1
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["ok"] is False
-    assert any("card.md" in problem for problem in answer["problems"])
-
-
-def test_a_package_that_says_little_is_inspected(
-    package: Path, store: str, capsys: Capture
-) -> None:
-    answer = answered(capsys, "inspect", str(package), "--store", store)
-    assert (answer["format"], answer["version"], answer["name"]) == ("distill_model", 2, "kit")
-    assert main(["inspect", str(package), "--store", store]) == 0
-    assert capsys.readouterr().out.startswith("kit: ")
-
-
-def test_what_a_package_says_cannot_steer_the_terminal(
-    tmp_path: Path, store: str, capsys: Capture
-) -> None:
-    gates = {"a": {"value": 1.0, "limit": 2.0, "passed": True, "text": "\x1b[2J\rgone"}}
-    write_package(tmp_path / "a.distill", {"name": "\x1b]0;x\x07", "gates": gates}, ENTRIES)
-    assert main(["inspect", str(tmp_path / "a.distill"), "--store", store]) == 0
-    out = capsys.readouterr().out
-    assert all(line.isprintable() for line in out.splitlines())
-    assert "\\x1b" in out
-
-
-@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a b", "", 7])
-def test_a_package_whose_name_leads_elsewhere_makes_no_sounds(
-    name: object, tmp_path: Path, store: str, capsys: Capture
-) -> None:
-    path = tmp_path / "gift.distill"
-    write_package(path, {"name": name, "sizes": {"longest_code_frames": 9}}, ENTRIES)
-    line = refused(capsys, "generate", str(path), "--store", store, "--out", "out")
-    assert "gift.distill" in line
-    assert not Path("out").exists()
-
-
-def test_a_foreign_model_of_the_same_name_is_not_compared(
-    package: Path, store: str, tmp_path: Path, capsys: Capture
-) -> None:
-    library = Library.at(store)
-    own = tmp_path / "own.distill"
-    write_package(own, {"name": "kit", "seed": 1}, ENTRIES)
-    library.path("kit").write_bytes(own.read_bytes())
-    record = {"validation": {"kind": "validation", "digest": "d", "parts": {}}, "names": {}}
-    (library.store.folder / "models" / "kit.json").write_text(json.dumps(record))
-    line = refused(capsys, "compare", str(package), "--store", store)
-    assert "is not the kit that was built in this store" in line
-
-
-def test_a_reader_that_goes_away_is_no_error(package: Path, store: str) -> None:
+def test_a_reader_that_goes_away_is_no_error(package: Path, own_store: str) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     reader, writer = os.pipe()
     os.close(reader)
-    with open(writer, "w") as stdout:
-        command = "import sys; from flows.cli import main; sys.exit(main())"
+    try:
         done = subprocess.run(
-            [sys.executable, "-c", command, "inspect", str(package), "--store", store],
-            stdout=stdout,
+            [*COMMAND, "inspect", str(package), "--store", own_store],
+            stdout=writer,
             stderr=subprocess.PIPE,
             env=environment,
             cwd=Path(__file__).parents[2],
             check=False,
         )
+    finally:
+        os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")

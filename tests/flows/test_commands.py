@@ -1,0 +1,111 @@
+"""What the fast commands answer, to a script and to a person."""
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+from in_process import ENTRIES, Capture, answered, code_of, refused
+
+from artifacts.library import Library
+from artifacts.package import write_package
+from flows.cli import main
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+
+def test_a_plan_has_the_contracts_keys(few_sounds: str, own_store: str, capsys: Capture) -> None:
+    Path(few_sounds, "empty.wav").write_bytes(b"")
+    plan = answered(capsys, "plan", few_sounds, "--store", own_store)
+    assert plan["usable"] == 3
+    assert [one["file"] for one in plan["rejected"]] == ["empty.wav"]
+    assert plan["rejected"][0]["reason"].startswith("is empty;")
+    assert plan["seconds_of_audio"] == pytest.approx(1.5)
+    assert plan["sizes"].keys() >= {"codebook_size", "levels"}
+    estimate = plan["estimate_seconds"]
+    stages = ["ingest", "mels", "rvqvae", "codes", "prior", "vocoder", "validate", "package"]
+    assert list(estimate) == [*stages, "total"]
+    assert estimate["total"] == pytest.approx(sum(estimate[stage] for stage in stages))
+    assert list(Path(own_store, "models").iterdir()) == []
+
+
+def test_a_plan_for_a_person_names_what_is_left_out(
+    few_sounds: str, own_store: str, capsys: Capture
+) -> None:
+    Path(few_sounds, "empty.wav").write_bytes(b"")
+    assert main(["plan", few_sounds, "--store", own_store, "--preset", "tiny"]) == 0
+    out = capsys.readouterr().out
+    assert "3 usable few_sounds, 1.5 s in all; 1 left out" in out
+    assert "left out: empty.wav is empty" in out
+
+
+def test_a_setting_changes_the_plan(few_sounds: str, own_store: str, capsys: Capture) -> None:
+    arguments = ["plan", few_sounds, "--store", own_store]
+    changed = ["--set", "rvqvae.codebook_size=32", "--set", "rvqvae.most_levels=5"]
+    sizes = answered(capsys, *arguments, *changed)["sizes"]
+    assert (sizes["codebook_size"], sizes["levels"]) == (32, 5)
+
+
+def test_demo_sounds_are_24_files(tmp_path: Path, capsys: Capture) -> None:
+    made = answered(capsys, "demo-sounds", str(tmp_path / "new" / "demo"))
+    paths = sorted((tmp_path / "new" / "demo").iterdir())
+    assert sorted(made["sounds"]) == [str(path) for path in paths]
+    assert len(paths) == 24
+    infos = [soundfile.info(path) for path in paths]
+    assert {(one.samplerate, one.channels, one.subtype) for one in infos} == {(44_100, 1, "PCM_16")}
+    assert len({path.read_bytes() for path in paths}) == 24
+
+
+def test_a_whole_package_is_verified_by_path_and_by_name(
+    package: Path, own_store: str, capsys: Capture
+) -> None:
+    library = Library.at(own_store)
+    library.path("mine").write_bytes(package.read_bytes())
+    for model in (str(package), "mine"):
+        answer = answered(capsys, "verify", model, "--store", own_store)
+        assert answer == {"ok": True, "problems": []}
+
+
+def test_a_damaged_package_is_not_ok_and_exits_1(
+    package: Path, own_store: str, capsys: Capture
+) -> None:
+    whole = package.read_bytes()
+    at = whole.index(b"# kit\n")
+    package.write_bytes(whole[:at] + b"#" + whole[at + 1 :].replace(b" kit\n", b" KIT\n", 1))
+    assert code_of(["verify", str(package), "--store", own_store, "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    assert any("card.md" in problem for problem in answer["problems"])
+
+
+def test_a_package_that_says_little_is_inspected(
+    package: Path, own_store: str, capsys: Capture
+) -> None:
+    answer = answered(capsys, "inspect", str(package), "--store", own_store)
+    assert (answer["format"], answer["version"], answer["name"]) == ("distill_model", 2, "kit")
+    assert main(["inspect", str(package), "--store", own_store]) == 0
+    assert capsys.readouterr().out.startswith("kit: ")
+
+
+def test_what_a_package_says_cannot_steer_the_terminal(
+    tmp_path: Path, own_store: str, capsys: Capture
+) -> None:
+    gates = {"a": {"value": 1.0, "limit": 2.0, "passed": True, "text": "\x1b[2J\rgone"}}
+    write_package(tmp_path / "a.distill", {"name": "\x1b]0;x\x07", "gates": gates}, ENTRIES)
+    assert main(["inspect", str(tmp_path / "a.distill"), "--store", own_store]) == 0
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "\\x1b" in out
+
+
+def test_a_foreign_model_of_the_same_name_is_not_compared(
+    package: Path, own_store: str, tmp_path: Path, capsys: Capture
+) -> None:
+    library = Library.at(own_store)
+    own = tmp_path / "own.distill"
+    write_package(own, {"name": "kit", "seed": 1}, ENTRIES)
+    library.path("kit").write_bytes(own.read_bytes())
+    record = {"validation": {"kind": "validation", "digest": "d", "parts": {}}, "names": {}}
+    (library.store.folder / "models" / "kit.json").write_text(json.dumps(record))
+    line = refused(capsys, "compare", str(package), "--store", own_store)
+    assert "is not the kit that was built in this store" in line
