@@ -40,6 +40,8 @@ def gates(
     def at_most(value: float, limit: float, good: str, bad: str) -> Gate:
         return Gate(value, limit, value <= limit, (good if value <= limit else bad) + judged)
 
+    griffin_lim = from_model["griffinlim"].mr_stft
+    trained = [one for name, one in from_model.items() if name != "griffinlim"]
     least = min(utilisation)
     enough = least >= 0.8
     return {
@@ -73,9 +75,10 @@ def gates(
             "New sounds copy the training sounds. Add sounds, or raise creativity when generating.",
         ),
         "vocoder": at_most(
-            from_model[best].mr_stft,
-            from_model["griffinlim"].mr_stft,
+            min((one.mr_stft for one in trained), default=griffin_lim),
+            griffin_lim,
             f"The sound is made by {best}, the best of this model's own comparison.",
-            "No vocoder does better than Griffin-Lim. Train longer (--preset standard).",
+            "No trained vocoder does better than Griffin-Lim, which is used instead. Train "
+            "longer (--preset standard).",
         ),
     }

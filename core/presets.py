@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, get_args, get_type_hints
 
 from core.config import BuildConfig, PresetName
 from core.errors import ConfigError
+from core.hifigan import check_shape
 
 
 def preset(name: str, seed: int = 0) -> BuildConfig:
@@ -99,17 +101,88 @@ def changed(config: BuildConfig, setting: str) -> BuildConfig:
     """
     path, equals, text = setting.partition("=")
     section_name, _, field_name = path.strip().rpartition(".")
-    section: Any = getattr(config, section_name, None) if section_name else config
+    section: Any = getattr(config, section_name, None)
     hints = get_type_hints(type(section)) if dataclasses.is_dataclass(section) else {}
-    if not equals or field_name not in hints or dataclasses.is_dataclass(hints[field_name]):
+    if (
+        not equals
+        or not section_name
+        or field_name not in hints
+        or dataclasses.is_dataclass(hints[field_name])
+    ):
         raise ConfigError(
             f"there is no setting {setting!r}; give SECTION.FIELD=VALUE, say freev.steps=2000"
         )
     value = _parsed(text.strip(), getattr(section, field_name), path)
+    _check_range(path.strip(), value)
     change: dict[str, Any] = {field_name: value}
-    if section_name:
-        change = {section_name: dataclasses.replace(section, **change)}
-    return dataclasses.replace(config, **change)
+    whole = dataclasses.replace(config, **{section_name: dataclasses.replace(section, **change)})
+    _check_together(whole)
+    return whole
+
+
+ZERO_ALLOWED = {
+    "rvqvae.codebook_size", "rvqvae.augmented_copies", "rvqvae.codebook_passes", "rvqvae.dropout",
+    "rvqvae.decoder_steps", "rvqvae.joint_steps", "rvqvae.vae_steps", "rvqvae.vae_beta",
+    "prior.dropout", "prior.corruption", "prior.equalisers", "prior.augmented_share",
+    "prior.weight_decay", "griffinlim.iterations", "griffinlim.momentum",
+    "freev.inversion_updates", "freev.stft_weight", "hifigan.warm_up_steps",
+    "hifigan.mel_weight", "hifigan.stft_weight", "hifigan.feature_weight", "mel.lowest_hz",
+    "augment.equaliser_nats", "augment.gain_nats", "validate.report_sounds", "validate.previews",
+}  # fmt: skip
+SHARES = {
+    "split.held_out_fraction", "split.tail_fraction", "rvqvae.dropout", "prior.dropout",
+    "prior.corruption", "prior.augmented_share", "ingest.peak", "griffinlim.momentum",
+}  # fmt: skip
+
+
+def _check_range(path: str, value: object) -> None:
+    """Raises ConfigError for a number that no build could work with."""
+    if isinstance(value, tuple):
+        for one in value:
+            if isinstance(one, str):
+                raise ConfigError(f"{path} cannot hold {one!r}; give numbers")
+            _check_range(path, one)
+    elif isinstance(value, bool) or path == "ingest.silence_dbfs":
+        return
+    elif isinstance(value, int | float):
+        low_enough = value <= 1 if path in SHARES else True
+        high_enough = value >= 0 if path in ZERO_ALLOWED else value > 0
+        if not (math.isfinite(value) and low_enough and high_enough):
+            raise ConfigError(
+                f"{path} cannot be {value}; give a number "
+                f"{'of 0 or more' if path in ZERO_ALLOWED else 'above 0'}"
+                f"{', at most 1' if path in SHARES else ''}"
+            )
+    elif not isinstance(value, str):
+        raise ConfigError(f"{path} cannot hold {value!r}; give numbers")
+
+
+def _check_together(config: BuildConfig) -> None:
+    """Raises ConfigError for settings that do not go together."""
+    rvqvae, mel = config.rvqvae, config.mel
+    if mel != type(mel)():
+        raise ConfigError("the mel contract is fixed; leave mel.* as it is")
+    if config.ingest.sample_rate != mel.sample_rate:
+        raise ConfigError(
+            f"ingest.sample_rate {config.ingest.sample_rate} is not the mel's {mel.sample_rate}; "
+            "leave it as it is"
+        )
+    if rvqvae.fewest_levels > rvqvae.most_levels:
+        raise ConfigError(
+            f"rvqvae.fewest_levels {rvqvae.fewest_levels} is above rvqvae.most_levels "
+            f"{rvqvae.most_levels}; lower it"
+        )
+    if rvqvae.stack_frames not in (1, 2):
+        raise ConfigError(f"rvqvae.stack_frames cannot be {rvqvae.stack_frames}; give 1 or 2")
+    if (
+        rvqvae.latent_dim > rvqvae.stack_frames * mel.mel_bands
+        or rvqvae.vae_dim > rvqvae.latent_dim
+    ):
+        raise ConfigError(
+            f"rvqvae.latent_dim {rvqvae.latent_dim} must be at most "
+            f"{rvqvae.stack_frames * mel.mel_bands} and at least rvqvae.vae_dim {rvqvae.vae_dim}"
+        )
+    check_shape(config.hifigan, mel)
 
 
 def _parsed(text: str, current: object, path: str) -> object:

@@ -60,30 +60,28 @@ def collate(windows: Sequence[tuple[Tensor, Tensor, int]], end: int) -> CodeBatc
 
 
 class CodeWindows:
-    """Training windows of code sequences, drawn in proportion to their length."""
+    """Training windows of code sequences; every frame of every sequence is met equally often."""
 
     def __init__(self, sequences: Sequence[CodeSequence], config: PriorConfig, end: int):
         self.config, self.end = config, end
         self.first = [one.first for one in sequences]
         self.targets = [one.targets(end) for one in sequences]
-        lengths = torch.tensor([float(len(one)) for one in self.targets])
-        # A sound within one window counts as a whole window: so every frame, a short
-        # sound's end among them, is met equally often, and ends come out as often as
-        # they should. (Counted by length alone, new sounds were 4 times too long.)
-        self.weights = lengths.clamp_min(config.window_frames)
+        # A window begins anywhere from one frame's reach before a sound to its last frame,
+        # and is clipped to it. So every frame, starts and ends too, is met equally often;
+        # counted by length alone, ends were so rare that new sounds came out 4 times too long.
+        reach = config.window_frames - 1
+        self.weights = torch.tensor([float(len(one) + reach) for one in self.targets])
 
     def draw(self, generator: torch.Generator) -> CodeBatch:
         """Windows of at most config.window_frames, config.batch_frames in all."""
         windows: list[tuple[Tensor, Tensor, int]] = []
-        frames = 0
+        frames, width = 0, self.config.window_frames
         while frames < self.config.batch_frames:
             index = int(torch.multinomial(self.weights, 1, generator=generator))
-            share = float(torch.rand((), generator=generator))
-            one, width = self.targets[index], self.config.window_frames
-            spare = max(0, len(one) - width)
-            # A quarter of a window's reach beyond either side: starts and ends are met often.
-            start = min(spare, max(0, int(share * (spare + width // 2 + 1)) - width // 4))
-            window = one[start : start + width]
+            one = self.targets[index]
+            place = int(torch.randint(len(one) + width - 1, (), generator=generator)) - (width - 1)
+            start = max(0, place)
+            window = one[start : place + width]
             before = one[start - 1] if start else torch.zeros_like(one[0])
             windows.append((window, before, self.first[index] + start))
             frames += len(window)

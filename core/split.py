@@ -29,7 +29,6 @@ class Part:
     sound: int  # its place in the set
     first: int
     last: int
-    starts: bool = True  # the sound begins here
     ends: bool = True  # the sound ends here
 
     @property
@@ -61,7 +60,7 @@ def divide(
     Tails begin on an even frame, so that code frames (two mel frames) do not straddle.
 
     >>> divide([100, 6], [False, False], "tails", SplitConfig())[1]
-    [Part(sound=0, first=86, last=100, starts=False, ends=True)]
+    [Part(sound=0, first=86, last=100, ends=True)]
     """
     train: list[Part] = []
     judged: list[Part] = []
@@ -74,6 +73,6 @@ def divide(
         else:
             cut = (count - tail + 1) // 2 * 2
             train.append(Part(sound, 0, cut, ends=False))
-            judged.append(Part(sound, cut, count, starts=False))
+            judged.append(Part(sound, cut, count))
     # Sounds of a few frames only: nothing has a tail, so training judges itself, and says so.
     return train, judged or train

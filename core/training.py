@@ -93,7 +93,7 @@ class Fit:
         self.evaluate_every = evaluate_every
         self.patience = patience
         self.step = 0
-        self.best_loss = trainer.held_out_loss()  # the linear start may well be the best
+        self.best_loss = finite("held-out loss", trainer.held_out_loss(), 0)  # may stay the best
         self.best_step = 0
         self.best = copied(trainer.modules[trainer.packaged].state_dict())
         self.history: list[dict[str, float]] = [{"step": 0, "held_out": self.best_loss}]
@@ -124,11 +124,7 @@ class Fit:
         held_out = self.trainer.held_out_loss()
         row = {name: float(value) for name, value in losses.items()}
         for name, value in {**row, "held-out loss": held_out}.items():
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"{name} is {value} at step {self.step}; the last good checkpoint is kept, "
-                    "try another --seed or a lower learning rate"
-                )
+            finite(name, value, self.step)
         self.history.append({"step": self.step, "held_out": held_out, **row})
         if held_out < self.best_loss:
             self.best_loss, self.best_step = held_out, self.step
@@ -136,7 +132,10 @@ class Fit:
         return held_out
 
     def state(self) -> TrainingState:
-        """Everything that `restore` needs, as flat named tensors and numbers."""
+        """Everything that `restore` needs, as flat named tensors and numbers.
+
+        The tensors are the living ones: write or copy them before the next step.
+        """
         tensors = {f"best/{name}": value for name, value in self.best.items()}
         for module_name, module in self.trainer.modules.items():
             for name, value in module.state_dict().items():
@@ -165,6 +164,20 @@ class Fit:
     def best_weights(self) -> dict[str, Tensor]:
         """The packaged module's weights at its lowest held-out loss, on the CPU."""
         return {name: value.cpu() for name, value in self.best.items()}
+
+
+def finite(name: str, value: float, step: int) -> float:
+    """The value itself.
+
+    Raises:
+        TrainingError: it is NaN or infinite.
+    """
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{name} is {value} at step {step}; the last good checkpoint is kept, "
+            "try another --seed or a lower learning rate"
+        )
+    return value
 
 
 def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

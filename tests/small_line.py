@@ -22,7 +22,7 @@ SMALL = [
     "rvqvae.latent_dim=8", "rvqvae.codebook_size=8", "rvqvae.most_levels=3",
     "rvqvae.fewest_levels=2", "rvqvae.hidden=16", "rvqvae.blocks=1", "rvqvae.batch_windows=4",
     "rvqvae.vae_steps=6", "rvqvae.decoder_steps=6", "rvqvae.joint_steps=2",
-    "rvqvae.evaluate_every_steps=2",
+    "rvqvae.evaluate_every_steps=2", "rvqvae.learning_rate=0.01",
     "prior.hidden=16", "prior.batch_frames=128", "prior.steps=20", "prior.evaluate_every_steps=2",
     "prior.equalisers=1", "prior.speeds=[0.9]",
     "freev.channels=16", "freev.hidden=16", "freev.blocks=1", "freev.batch_segments=2",

@@ -7,14 +7,14 @@ import pytest
 
 from artifacts.locks import locked
 
-# Holds the lock until its input ends; leaves a mark before it lets go.
+# Holds the lock until its input ends (at most 5 s); leaves a mark before it lets go.
 HOLDER = """
-import sys, time
+import select, sys, time
 from pathlib import Path
 from artifacts.locks import locked
 with locked(Path(sys.argv[1]), lambda: None):
     print("held", flush=True)
-    sys.stdin.read()
+    select.select([sys.stdin], [], [], 5)
     time.sleep(0.1)
     Path(sys.argv[1] + ".let-go").touch()
 """

@@ -17,7 +17,6 @@ from core.prior_training import (
     bigram_nats,
     collate,
     corrupted,
-    end_shift,
     nats,
     nats_per_level,
     unigram_nats,
@@ -108,10 +107,22 @@ def test_windows_are_pieces_of_sequences_that_know_their_places() -> None:
         seen.add(tuple(window))
         assert all(code in (place, 20) for code, place in zip(window, places, strict=True))
         if window[0] not in (0, 13):
-            assert batch.previous[row, 0] == window[0] - 1
-    inside = {tuple(range(first, first + 4)) for first in range(7)}
-    assert seen == inside | {(7, 8, 9, 20), (13, 14)}
+            assert batch.previous[row, 0, 0] == places[0] - 1
+    whole = [*range(10), 20]  # windows are cut from it, clipped at its beginning and end
+    clipped = {tuple(whole[max(0, place) : place + 4]) for place in range(-3, 11)}
+    assert seen == clipped | {(13,), (13, 14), (14,)}
     assert 4000 <= int(batch.scored.sum()) < 4004
+
+
+def test_every_frame_is_met_equally_often() -> None:
+    config = PriorConfig(window_frames=8, batch_frames=60_000)
+    pieces = [sequence(*range(40)), sequence(*range(40, 43))]  # one long, one short; end is 99
+    batch = CodeWindows(pieces, config, end=99).draw(generator())
+    met = torch.bincount(batch.targets[batch.scored[..., 0]][:, 0], minlength=100)
+    inner = met[:43].double()
+    expected = float(inner.mean())
+    assert (inner - expected).abs().max() < 6 * expected**0.5  # counts scatter as their root
+    assert abs(int(met[99]) - 2 * expected) < 6 * (2 * expected) ** 0.5  # both ends
 
 
 def test_corruption_replaces_its_share_by_any_other_code() -> None:
@@ -137,18 +148,6 @@ def test_fresh_prior_without_geometry_knows_nothing_but_where_the_end_cannot_be(
     held_out = [sequence(0, 1, 2, levels=2), sequence(3, levels=2)]  # 4 code frames, 2 ends
     found = nats_per_level(prior, held_out, CPU)
     assert found == pytest.approx([log(5), log(4) * 4 / 6], rel=1e-5)
-
-
-def test_shifted_end_is_expected_as_often_as_sounds_end() -> None:
-    # Every parameter zero: the end has odds 1 to 4 everywhere. 2 ends in 10 frames are odds
-    # of 1 to 4 too, 1 end in 10 frames is 1 to 9.
-    prior = Prior(torch.randn(1, 4, 3), TINY)
-    for parameter in prior.parameters():
-        torch.nn.init.zeros_(parameter)
-    two = [sequence(*[0] * 3), sequence(*[1] * 5)]
-    one = [sequence(*[0] * 4), sequence(*[1] * 5, ends=False)]
-    assert end_shift(prior, two, CPU) == pytest.approx(0, abs=1e-5)
-    assert end_shift(prior, one, CPU) == pytest.approx(log(4 / 9), abs=1e-5)
 
 
 def pattern(first: int, frames: int = 60) -> Tensor:

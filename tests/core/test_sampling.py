@@ -10,7 +10,7 @@ from torch import Tensor
 from core.config import PriorConfig
 from core.errors import ConfigError
 from core.prior import Prior
-from core.sampling import Sampling, chosen_codes, sample_codes
+from core.sampling import Sampling, calibrate_ends, chosen_codes, sample_codes
 
 PROBABILITIES = torch.tensor([0.15, 0.5, 0.05, 0.3])
 
@@ -124,6 +124,22 @@ def test_sounds_end_when_the_prior_ends_them() -> None:
 def test_sound_that_never_ends_is_cut() -> None:
     (codes,) = sample_codes(prior_that_ends(0.0), [1], Sampling(), 9)
     assert codes.shape == (9, 2)
+
+
+def test_calibrated_prior_ends_half_of_its_sounds_by_the_median() -> None:
+    # Ending with chance p after each frame, half have ended by frame 10 if (1 - p)^10 = 1/2.
+    chance = 1 - 0.5**0.1
+    model, expected = prior_that_ends(0.5), math.log(chance / (1 - chance))
+    before = float(model.head_bias[0, 8].detach())
+    shift = calibrate_ends(model, 10, seed=3)
+    assert shift == pytest.approx(expected, abs=0.4)  # of 192 sounds: sd .11
+    assert float(model.head_bias[0, 8].detach()) == pytest.approx(before + shift, abs=1e-5)
+
+
+def test_calibration_goes_no_further_than_four_nats() -> None:
+    never, always = prior_that_ends(0.0), prior_that_ends(1 - 1e-6)
+    assert calibrate_ends(never, 5, seed=0) == pytest.approx(4, abs=0.05)
+    assert calibrate_ends(always, 5, seed=0) == pytest.approx(-4, abs=0.05)
 
 
 @torch.no_grad()

@@ -79,8 +79,8 @@ def test_tails_are_15_percent_and_begin_on_an_even_frame() -> None:
 
 def test_tail_ends_its_sound_and_the_rest_begins_it() -> None:
     (head,), (tail,) = divide([100], [False], "tails", CONFIG)
-    assert (head.starts, head.ends) == (True, False)
-    assert (tail.starts, tail.ends) == (False, True)
+    assert (head.first, head.ends) == (0, False)
+    assert (tail.first, tail.last, tail.ends) == (head.last, 100, True)
 
 
 def test_sound_too_short_for_a_tail_is_trained_on_whole() -> None:

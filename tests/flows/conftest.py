@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import soundfile
@@ -13,6 +14,7 @@ from command_line import COMMAND, Answer, Distill, write_demo
 from in_process import ENTRIES
 
 from artifacts.package import write_package
+from flows import commands
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +56,10 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_demo(tmp_path_factory.mktemp("demo") / "sounds", 16)
 
 
+def no_prefect(verbose: bool) -> NoReturn:
+    raise AssertionError(f"Prefect takes seconds to start, and nothing here needs it ({verbose=})")
+
+
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of this machine is used, and main's changes of the process are undone."""
@@ -62,6 +68,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
     monkeypatch.setenv("DISTILL_STORE", str(tmp_path / "default-store"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "prefect_session", no_prefect)
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)

@@ -41,7 +41,7 @@ def test_first_build_makes_every_stage(built: dict) -> None:
     assert list(built["stages"]) == STAGES
     assert remade(built) == STAGES
     assert Path(built["model"]).is_file()
-    assert Path(built["report"]).read_text().startswith("<!doctype html>")
+    assert Path(built["report"]).read_text().startswith("<!DOCTYPE html>")
 
 
 def test_inspect_shows_every_key_of_the_contract(

@@ -151,7 +151,7 @@ def test_results_are_not_written_where_a_file_lies(
     ):
         assert "cannot be written" in refused(capsys, *arguments)
     line = refused(
-        capsys, "build", few_sounds, "--name", "kit", "--out", str(tmp_path), "--store", store
+        capsys, "build", few_sounds, "--name", "kit", "--out", str(tmp_path), "--store", own_store
     )
     assert "is a folder; give a file name" in line
     assert (tmp_path / "file").read_bytes() == b"mine"

@@ -35,7 +35,7 @@ def test_a_plan_for_a_person_names_what_is_left_out(
     Path(few_sounds, "empty.wav").write_bytes(b"")
     assert main(["plan", few_sounds, "--store", own_store, "--preset", "tiny"]) == 0
     out = capsys.readouterr().out
-    assert "3 usable few_sounds, 1.5 s in all; 1 left out" in out
+    assert "3 usable sounds, 1.5 s in all; 1 left out" in out
     assert "left out: empty.wav is empty" in out
 
 
