@@ -9,10 +9,10 @@ import time
 import torch
 
 from core.config import BuildConfig
-from core.sizing import prior_steps
+from core.sizing import training_steps
 
 REFERENCE_PROBE_SECONDS = 0.060
-SECONDS_PER_STEP = {"vae": 0.055, "decoder": 0.055, "joint": 0.065, "freev": 0.20, "hifigan": 0.9}
+SECONDS_PER_STEP = {"rvqvae": 0.060, "prior": 0.26, "freev": 0.25, "hifigan": 0.55}
 
 
 def this_machine(device: torch.device) -> float:
@@ -34,21 +34,24 @@ def stage_seconds(
     """Estimated seconds of each stage; `machine` from `this_machine`."""
     rvqvae, step = config.rvqvae, SECONDS_PER_STEP
     batch = rvqvae.batch_windows * rvqvae.window_frames / 2048
-    steps = {name: getattr(rvqvae, f"{name}_steps") for name in ("vae", "decoder", "joint")}
+
+    def steps(full: int) -> int:
+        return training_steps(code_frames, full)
+
+    nets = steps(rvqvae.vae_steps) + steps(rvqvae.decoder_steps) + steps(rvqvae.joint_steps)
     prior_batch = config.prior.batch_frames / 2048
     freev, hifigan = config.freev, config.hifigan
     segments = freev.batch_segments * freev.segment_frames / 512
     critics = hifigan.batch_segments * hifigan.segment_frames / 128
     work = {
-        "ingest": 0.01 * seconds_of_audio,
-        "mels": 0.005 * seconds_of_audio,
-        "rvqvae": 0.0006 * code_frames
-        + batch * sum(count * step[name] for name, count in steps.items()),
-        "codes": 0.02 * seconds_of_audio,
-        "prior": prior_batch * 0.30 * prior_steps(code_frames, config.prior.steps),
-        "vocoder": freev.train * segments * freev.steps * step["freev"]
+        "ingest": 0.005 * seconds_of_audio,
+        "mels": 0.003 * seconds_of_audio,
+        "rvqvae": 0.0006 * code_frames + batch * nets * step["rvqvae"],
+        "codes": 0.008 * seconds_of_audio,
+        "prior": prior_batch * step["prior"] * steps(config.prior.steps),
+        "vocoder": freev.train * segments * steps(freev.steps) * step["freev"]
         + hifigan.train * critics * hifigan.steps * step["hifigan"],
-        "validate": 1.0 * config.validate.most_sounds + 0.3 * config.validate.generated,
+        "validate": 0.6 * config.validate.most_sounds + 0.15 * config.validate.generated,
         "package": 1.0,
     }
     return {stage: round(seconds * machine, 1) for stage, seconds in work.items()}

@@ -25,6 +25,7 @@ class FreevTrainer(Trainer):
     beginnings of held-out sounds.
 
     Args:
+        steps: how many there will be, for the learning rate's fall.
         pairs: training sounds; at least one.
         held_out: up to 12 of them, spread over the sequence, are used.
     """
@@ -34,13 +35,14 @@ class FreevTrainer(Trainer):
     def __init__(
         self,
         config: FreevConfig,
+        steps: int,
         mel: MelConfig,
         pairs: Sequence[WavePair],
         held_out: Sequence[WavePair],
         seed: int,
         device: torch.device,
     ):
-        self.config, self.mel = config, mel
+        self.config, self.steps, self.mel = config, steps, mel
         self.seed, self.device, self.pairs = seed, device, pairs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(seed, 0, "freev weights"))
@@ -73,7 +75,7 @@ class FreevTrainer(Trainer):
         )
         optimizer = self.optimizers["adamw"]
         for group in optimizer.param_groups:
-            group["lr"] = warm_cosine(number, config.steps, config.learning_rate)
+            group["lr"] = warm_cosine(number, self.steps, config.learning_rate)
         self.net.train()
         parts = self._losses(log_mel.transpose(1, 2).to(self.device), wave.to(self.device))
         loss = parts["mel_l1"] + config.stft_weight * parts["mr_stft"]

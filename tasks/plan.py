@@ -7,7 +7,7 @@ from pathlib import Path
 from artifacts.sound_set import SoundSet
 from core.config import BuildConfig
 from core.estimate import stage_seconds, this_machine
-from core.sizing import codebook_size, prior_steps
+from core.sizing import codebook_size, training_steps
 from core.split import divide
 from tasks.ingest import gather_sounds, ingest_folder
 from tasks.step import Run
@@ -43,7 +43,7 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
             "codebook_size": config.rvqvae.codebook_size or codebook_size(code_frames),
             "levels": config.rvqvae.most_levels,
             "code_frames": code_frames,
-            "prior_steps": prior_steps(code_frames, config.prior.steps),
+            "prior_steps": training_steps(code_frames, config.prior.steps),
         },
         estimate_seconds={**estimate, "total": sum(estimate.values())},
         held_out=sounds.split,

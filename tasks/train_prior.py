@@ -19,7 +19,7 @@ from core.prior_training import (
     unigram_nats,
 )
 from core.sampling import calibrate_ends
-from core.sizing import prior_steps
+from core.sizing import training_steps
 from core.training import step_seed
 from tasks.progress import say
 from tasks.step import Run, step
@@ -47,7 +47,7 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
     originals, held_out = sequences(path, "train"), sequences(path, "held_out")
     augmented, whole = sequences(path, "augmented"), sequences(path, "whole")
     codebooks = load_weights(store, rvqvae.parts["weights"])["codebooks"]
-    steps = prior_steps(sum(len(one.codes) for one in originals), config.steps)
+    steps = training_steps(sum(len(one.codes) for one in originals), config.steps)
 
     def fresh() -> Prior:
         with torch.random.fork_rng(devices=[]):

@@ -13,7 +13,7 @@ from core.metrics import codebook_health
 from core.rvqvae import ContinuousVae, RvqVae
 from core.rvqvae_fit import first_levels, fit_linear_start
 from core.rvqvae_training import CodecStage, CodecTrainer, choose_levels
-from core.sizing import codebook_size
+from core.sizing import codebook_size, training_steps
 from core.training import Fit, step_seed
 from tasks.progress import say
 from tasks.step import Run, step
@@ -40,7 +40,8 @@ def train_rvqvae(
     say(f"rvqvae: fitting {config.most_levels} codebooks of {size} on {code_frames} code frames")
     start = fit_linear_start(train_mels, size, mel, config, augment, seed)
 
-    def fitted(stage: CodecStage, codec: RvqVae | ContinuousVae, steps: int) -> Fit:
+    def fitted(stage: CodecStage, codec: RvqVae | ContinuousVae, full_steps: int) -> Fit:
+        steps = training_steps(code_frames, full_steps)
         trainer = CodecTrainer(codec, stage, steps, train_mels, held_out, augment, seed, run.device)
         return train(run, stage, trainer, steps, config.evaluate_every_steps)
 

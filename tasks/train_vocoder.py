@@ -13,6 +13,7 @@ from core.freev_training import FreevTrainer
 from core.hifigan import HifiganGenerator
 from core.hifigan_training import HifiganTrainer
 from core.rvqvae import RvqVae
+from core.sizing import training_steps
 from core.split import Part
 from core.training import Fit
 from core.vocoder_data import WavePair
@@ -57,8 +58,10 @@ def train_freev(
 ) -> Ref:
     """FreeV, the fast path on a CPU."""
     pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
-    trainer = FreevTrainer(config, mel, pairs, held_out, seed, run.device)
-    fit = train(run, "freev", trainer, config.steps, config.evaluate_every_steps)
+    code_frames = sum(len(pair.log_mel) for pair in pairs) // codec.stack_frames
+    steps = training_steps(code_frames, config.steps)
+    trainer = FreevTrainer(config, steps, mel, pairs, held_out, seed, run.device)
+    fit = train(run, "freev", trainer, steps, config.evaluate_every_steps)
     return stored(run, "freev", fit, fit.best_weights(), config, seed)
 
 

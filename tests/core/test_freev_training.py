@@ -38,7 +38,9 @@ def tone_pair(frames: int, seed: int = 0) -> WavePair:
 
 def trainer_of(config: FreevConfig = TINY, seed: int = 0) -> FreevTrainer:
     pairs = [tone_pair(40), tone_pair(25, seed=1)]
-    return FreevTrainer(config, MEL, pairs, [tone_pair(30, seed=2)], seed, torch.device("cpu"))
+    return FreevTrainer(
+        config, config.steps, MEL, pairs, [tone_pair(30, seed=2)], seed, torch.device("cpu")
+    )
 
 
 def test_a_few_steps_lower_the_held_out_loss() -> None:
@@ -83,7 +85,7 @@ def test_stft_is_weighted_once() -> None:
 def test_held_out_loss_is_the_players_own_distance() -> None:
     # A sound of exactly the judged length, so that nothing is cut or padded.
     pair = tone_pair(129)  # 1.5 s
-    trainer = FreevTrainer(TINY, MEL, [pair], [pair], 0, torch.device("cpu"))
+    trainer = FreevTrainer(TINY, TINY.steps, MEL, [pair], [pair], 0, torch.device("cpu"))
     fake = Freev(trainer.net, torch.device("cpu")).wave(torch.from_numpy(pair.log_mel))[None]
     real = torch.from_numpy(pair.wave)[None]
     expected = float(mel_l1(fake, real, MEL) + TINY.stft_weight * MrStft()(fake, real))
@@ -96,7 +98,7 @@ def test_at_most_twelve_held_out_sounds_are_judged_and_tiny_ones_are_padded() ->
         WavePair(np.full((n, 128), -5, np.float32), np.ones(n * 512, np.float32))
         for n in range(1, 30)
     ]
-    trainer = FreevTrainer(TINY, MEL, many, many, 0, torch.device("cpu"))
+    trainer = FreevTrainer(TINY, TINY.steps, MEL, many, many, 0, torch.device("cpu"))
     assert trainer.judged_mels.shape == (12, 129, 128)
     assert trainer.judged_waves.shape == (12, 129 * 512)
     lengths = (trainer.judged_waves != 0).sum(1) // 512

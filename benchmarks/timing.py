@@ -1,0 +1,56 @@
+"""Measuring: medians over several runs, and two contenders in turns.
+
+A machine's speed drifts from minute to minute, so what is compared is run
+alternately, and a ratio is the median of the ratios of neighbours.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    part: str
+    what: str
+    measured: str
+    beside: str = ""
+
+
+def seconds_once(work: Work) -> float:
+    """How long one run takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def seconds_of(work: Work, times: int = 5) -> float:
+    """Median of `times` runs, after one that warms up."""
+    work()
+    return statistics.median(seconds_once(work) for _ in range(times))
+
+
+def seconds_in_turns(ours: Work, theirs: Work, times: int = 9) -> tuple[float, float, float]:
+    """Each run alternately after a warm-up.
+
+    Returns:
+        median seconds of ours, of theirs, and how many of ours fit into one of theirs.
+    """
+    ours()
+    theirs()
+    pairs = [(seconds_once(ours), seconds_once(theirs)) for _ in range(times)]
+    return (
+        statistics.median(pair[0] for pair in pairs),
+        statistics.median(pair[1] for pair in pairs),
+        statistics.median(pair[1] / pair[0] for pair in pairs),
+    )
+
+
+def real_time(audio_seconds: float, seconds: float) -> str:
+    """Speed as a multiple of playing the sound."""
+    return f"{audio_seconds / seconds:,.1f} x real time"
