@@ -25,9 +25,8 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure everything, then print."""
     rows = [row for topic in TOPICS for row in topic.rows()]
-    machine = (
-        f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
-    )
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    machine = f"{platform.machine()}, {cores} cores, {threads} torch threads"
     print(f"{machine}, torch {torch.__version__}, Python {platform.python_version()}\n")
     print(table(rows))
 

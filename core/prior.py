@@ -70,9 +70,13 @@ class Prior(nn.Module):
 
     def frame_inputs(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """(B, F, L) codes -> what they say to the next frame: (B, F, H) and (B, F, D)."""
-        level = torch.arange(self.levels, device=codes.device)
         vectors = self.level_vectors(codes)  # (B, F, L, D)
-        seen = self.embeddings[level, codes.clamp_max(self.codebook_size - 1)].sum(-2)
+        # F.embedding, not indexing: the gradient of an index adds up in any order, and two
+        # runs would differ in their last bits.
+        row = codes.clamp_max(self.codebook_size - 1) + self.codebook_size * torch.arange(
+            self.levels, device=codes.device
+        )
+        seen = F.embedding(row, self.embeddings.flatten(0, 1)).sum(-2)
         seen = seen + torch.einsum("bfld,ldh->bfh", vectors, self.geometry_in)
         return seen, vectors.sum(-2)
 

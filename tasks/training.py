@@ -1,5 +1,10 @@
 """Running core's training loop with checkpoints and progress."""
 
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
 from artifacts.checkpoint import Checkpoints
 from core.training import Fit, Trainer
 from tasks.dashboard import DashboardProgress
@@ -22,7 +27,7 @@ def train(
         fit.restore(state)
         say(f"{title}: continuing from step {state.step} of {steps}")
     dashboard = DashboardProgress(title)
-    with bar(title, steps, fit.step) as progress:
+    with bar(title, steps, fit.step) as progress, reproducible():
         for update in fit:
             note = ""
             if update.held_out is not None:
@@ -36,3 +41,15 @@ def train(
     best = f"best {fit.best_loss:.4f} at step {fit.best_step}"
     say(f"{title}: {fit.step} steps, held-out loss {fit.history[0]['held_out']:.4f}, {best}")
     return fit
+
+
+@contextlib.contextmanager
+def reproducible() -> Iterator[None]:
+    """Torch picks algorithms that give the same bits every time, where it has them."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
