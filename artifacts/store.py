@@ -13,6 +13,7 @@ verified by its name; one that fails is treated as absent and made again.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -146,6 +147,11 @@ class Store:
 
     def remember(self, step: str, key: str, ref: Ref) -> None:
         write_atomically(self.memo_path(step, key), json_bytes(ref.to_json()))
+
+
+def disk_is_full(error: OSError) -> bool:
+    """Whether a write failed for want of room: nothing to do with what was written."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def json_bytes(data: object) -> bytes:

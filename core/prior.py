@@ -128,18 +128,29 @@ class Prior(nn.Module):
             logits = logits.masked_fill(mask, float("-inf"))
         return logits
 
+    def frame_logits(self, states: Tensor, vectors: Tensor, codes: Tensor) -> Tensor:
+        """Teacher-forced logits of all levels of frames whose states are known.
+
+        Args:
+            states, vectors: (..., H) and (..., D) as `states` gives them.
+            codes: (..., L) the true codes; level l sees those below it.
+        Returns:
+            (..., L, K + 1).
+        """
+        own = torch.einsum("...ld,ldh->...lh", self.level_vectors(codes), self.depth_below)
+        below = F.pad(own.cumsum(-2), (0, 0, 1, 0))[..., :-1, :]  # what lies under each level
+        shared = self.depth_inputs(states, vectors)[..., None, :]
+        return self.depth_logits(shared + below, slice(None))
+
     def logits(self, previous: Tensor, frame: Tensor, codes: Tensor) -> Tensor:
         """Teacher-forced logits of every level of every frame.
 
         Args:
             previous: (B, F, L) codes of the frames before (corrupted ones in training).
             frame: (B, F) each frame's place in its sound.
-            codes: (B, F, L) the true codes; level l sees those below it.
+            codes: (B, F, L) the true codes.
         Returns:
             (B, F, L, K + 1).
         """
         states, vectors, _ = self.states(previous, frame, None)
-        own = torch.einsum("bfld,ldh->bflh", self.level_vectors(codes), self.depth_below)
-        below = F.pad(own.cumsum(-2), (0, 0, 1, 0))[..., :-1, :]  # what lies under each level
-        shared = self.depth_inputs(states, vectors)[..., None, :]
-        return self.depth_logits(shared + below, slice(None))
+        return self.frame_logits(states, vectors, codes)

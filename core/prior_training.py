@@ -96,12 +96,15 @@ def corrupted(
     return torch.where(torch.rand(codes.shape, generator=generator) < share, noise, codes)
 
 
-def nats(logits: Tensor, batch: CodeBatch) -> Tensor:
-    """(B, F, L) negative log likelihood of each target, 0 where not scored."""
-    loss = F.cross_entropy(
-        logits.float().flatten(0, 2), batch.targets.flatten().to(logits.device), reduction="none"
-    ).view(batch.targets.shape)
-    return loss.masked_fill(~batch.scored.to(loss.device), 0.0)
+def nats(logits: Tensor, targets: Tensor, scored: Tensor) -> Tensor:
+    """(..., L, K + 1) logits, (..., L) targets -> (..., L) negative log likelihoods.
+
+    Those that are not scored are 0.
+    """
+    loss = F.cross_entropy(logits.float().flatten(0, -2), targets.flatten(), reduction="none").view(
+        targets.shape
+    )
+    return loss.masked_fill(~scored, 0.0)
 
 
 class PriorTrainer(Trainer):
@@ -151,13 +154,17 @@ class PriorTrainer(Trainer):
         self.prior.train()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(step_seed(self.seed, number, "dropout"))
-            logits = self.prior.logits(
-                heard.to(self.device),
-                batch.frame.to(self.device),
-                batch.targets.to(self.device),
+            states, vectors, _ = self.prior.states(
+                heard.to(self.device), batch.frame.to(self.device), None
             )
-        frames = batch.scored[..., 0].sum()
-        loss = nats(logits, batch).sum() / frames
+            # Windows differ in length: the levels are worked out for real frames only.
+            real = batch.scored[..., 0].flatten().nonzero()[:, 0].to(self.device)
+            targets = batch.targets.to(self.device).flatten(0, 1)[real]
+            logits = self.prior.frame_logits(
+                states.flatten(0, 1).index_select(0, real), vectors.flatten(0, 1)[real], targets
+            )
+        scored = batch.scored.to(self.device).flatten(0, 1)[real]
+        loss = nats(logits, targets, scored).sum() / len(real)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss / self.prior.levels)
         nn.utils.clip_grad_norm_(self.prior.parameters(), 1.0)
@@ -184,7 +191,8 @@ def nats_per_level(
         logits = prior.logits(
             batch.previous.to(device), batch.frame.to(device), batch.targets.to(device)
         )
-        total += nats(logits, batch).sum((0, 1)).double().cpu()
+        losses = nats(logits, batch.targets.to(device), batch.scored.to(device))
+        total += losses.sum((0, 1)).double().cpu()
         frames += len(targets)
     return [float(level) for level in total / frames]
 

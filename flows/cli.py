@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     signal.signal(signal.SIGTERM, _terminated)
     # Imported late: --help and a wrong option answer at once.
+    from artifacts.store import disk_is_full
     from core.errors import DistillError
     from flows.commands import COMMANDS
 
@@ -122,7 +123,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our stdout went away
+    except OSError as error:  # BrokenPipeError is one too
+        if disk_is_full(error):
+            print(
+                "distill: error: the disk is full; make room and run the same command again, "
+                "what was done is kept",
+                file=sys.stderr,
+            )
+            return WRONG_INPUT
+        if not isinstance(error, BrokenPipeError):
+            raise
+        # the reader of our stdout went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return DONE

@@ -6,6 +6,8 @@ import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
 
+from tasks.progress import say
+
 LOCAL_API = "http://127.0.0.1:4200/api"
 
 
@@ -37,8 +39,11 @@ def prefect_session(verbose: bool) -> Iterator[None]:
         temporary_settings,
     )
 
+    api, asked = reachable_api(), os.environ.get("PREFECT_API_URL")
+    if api is None and asked:
+        say(f"no Prefect API answers at {asked}: this run is not recorded there")
     settings = {
-        PREFECT_API_URL: reachable_api(),
+        PREFECT_API_URL: api,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True,
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # its thread delays the end by a second

@@ -14,7 +14,7 @@ from artifacts.audio_decode import decode
 from artifacts.audio_files import Rejected, SourceFile, scan
 from artifacts.refs import Ref
 from artifacts.sound_set import gathered
-from artifacts.store import Store, json_bytes, sha256_of
+from artifacts.store import Store, disk_is_full, json_bytes, sha256_of
 from core.config import IngestConfig, SplitConfig
 from core.errors import AudioError
 from tasks.progress import bar
@@ -56,6 +56,8 @@ def ingest_batch(
             else:
                 unread[digest] = "was changed while it was read; run the build again"
         except OSError as error:
+            if disk_is_full(error):
+                raise
             unread[digest] = f"cannot be read ({error.strerror}); run the build again"
     return unread
 

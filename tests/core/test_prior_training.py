@@ -138,7 +138,7 @@ def test_nats_of_equal_logits_are_log_of_the_classes_where_scored() -> None:
     targets = sequence(1, 2).targets(END)
     longer = sequence(0, 1, 2, 3).targets(END)
     batch = collate([(targets, targets[0], 0), (longer, longer[0], 0)], END)
-    found = nats(torch.zeros(2, 5, 1, END + 1), batch)[..., 0]
+    found = nats(torch.zeros(2, 5, 1, END + 1), batch.targets, batch.scored)[..., 0]
     torch.testing.assert_close(found, log(5) * batch.scored[..., 0].float())
 
 
