@@ -106,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     if not getattr(asked, "verbose", False):
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        # The embedded server logs an error when it is stopped while writing its last events.
+        os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     signal.signal(signal.SIGTERM, _terminated)
     # Imported late: --help and a wrong option answer at once.
     from artifacts.store import disk_is_full
