@@ -49,13 +49,6 @@ class Checkpoints:
                 return state
         return None
 
-    def clear(self) -> None:
-        """Remove all of them: the training's result is stored."""
-        for path in self._newest_first():
-            path.unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
-
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}.safetensors"
 

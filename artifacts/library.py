@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +48,7 @@ class Library:
         """
         path = self.path(name)
         write_atomically(self._record_path(name), json_bytes(record))
-        with self.store.new_file() as copy:
-            shutil.copyfile(self.store.path(package.digest), copy)
-            copy.replace(path)
+        write_atomically(path, self.store.read_bytes(package.digest))
         return path
 
     def record(self, name: str) -> dict[str, Any]:

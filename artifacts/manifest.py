@@ -42,7 +42,8 @@ def decode_manifest(raw: bytes) -> dict[str, object]:
             raw.decode(), object_pairs_hook=_without_doubles, parse_constant=_no_constant
         )
         too_deep = _depth(manifest) > DEEPEST
-        json.dumps(None if too_deep else manifest, ensure_ascii=False).encode()  # whole characters?
+        # Whole characters, and no number too large to be one?
+        json.dumps(None if too_deep else manifest, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
         raise PackageError(
             f"has a manifest that is not valid JSON ({str(error)!a}); download it again"

@@ -13,6 +13,7 @@ from core.generation import Instrument
 from core.presets import from_json
 from core.prior import Prior
 from core.rvqvae import RvqVae
+from core.sampling import LONGEST_NATURAL
 from core.vocoders import vocoder_from_weights
 
 
@@ -32,10 +33,15 @@ class Model:
             self.winner = cast("VocoderName", str(self.manifest["vocoder"]))
             self.longest_frames = int(self.manifest["sizes"]["longest_code_frames"])
             self.name = str(self.manifest["name"])
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
             raise PackageError(
                 f"{path.name} lacks what a model needs ({error}); get the file again"
             ) from error
+        if not 1 <= self.longest_frames <= LONGEST_NATURAL:
+            raise PackageError(
+                f"{path.name} has sounds of up to {self.longest_frames} code frames; 1 to "
+                f"{LONGEST_NATURAL} can be; do not use this file"
+            )
         if not NAME.fullmatch(self.name):  # new sounds are files of that name
             raise PackageError(
                 f"{path.name} calls itself {self.name!a}, which can name no file; "
@@ -79,7 +85,7 @@ class Model:
                 vocoder_from_weights(chosen, weights, self.config, device),
                 self.longest_frames,
             )
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             first = str(error).splitlines()[0]
             raise PackageError(
                 f"the weights in {self.path.name} do not fit its settings ({first}); "

@@ -56,7 +56,8 @@ def _usage(manifest: Manifest) -> str:
         "    distill generate FILE.distill -n 8     # eight new sounds\n"
         "    distill inspect FILE.distill           # this card in full\n"
         "    distill verify FILE.distill            # is every byte as it was written?\n\n"
-        f"Sounds are {_escaped(rate) or '?'} Hz unless `--rate` says otherwise. "
+        f"It works at {_escaped(rate) or '?'} Hz; files are 48000 Hz unless `--rate` says "
+        "otherwise. "
         f"The vocoder that did best on held-out sounds is {_escaped(best) or 'unknown'}."
     )
 

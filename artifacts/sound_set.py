@@ -41,8 +41,8 @@ class SoundSet:
         """Of distinct sound."""
         return sum(sound.samples for sound in self.sounds) / self.sample_rate
 
-    def wave(self, store: Store, index: int) -> np.ndarray:
-        """(T,) float32 of one sound, gain applied.
+    def wave(self, store: Store, index: int, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Samples [first, last) of one sound as float32, gain applied; only they are read.
 
         Raises:
             StoreError: its samples are missing from the store, or cut short.
@@ -56,7 +56,7 @@ class SoundSet:
                 f"sound {sound.digest[:12]} is missing from the store ({error}); "
                 "run the same build again, it makes it anew"
             ) from error
-        scaled: np.ndarray = raw * np.float32(self.gain)
+        scaled: np.ndarray = raw[first:last] * np.float32(self.gain)
         return scaled
 
     def store(self, store: Store) -> Ref:

@@ -49,4 +49,4 @@ class TrainingData:
     def wave(self, part: Part) -> np.ndarray:
         """(F * hop,) of one part, the set's gain applied."""
         hop = self.table.mel.hop_samples
-        return self.sounds.wave(self.store, part.sound)[part.first * hop : part.last * hop]
+        return self.sounds.wave(self.store, part.sound, part.first * hop, part.last * hop)

@@ -91,7 +91,7 @@ def prior_rows(manifest: Manifest) -> list[Row]:
         ("unigram_nats_per_frame", "Surprise of plain counting", "{:.2f}",
          "The same when codes are only counted; the model should be well below."),
         ("overlap_8gram", "Copied passages", "{:.1%}",
-         "Generated runs of 8 frames that occur in the training sounds."),
+         "Generated runs of 8 codes that occur in the training sounds."),
         ("overlap_8gram_real", "Copied passages, real sounds", "{:.1%}",
          "The same for held-out real sounds: what is natural for this set."),
     ):  # fmt: skip

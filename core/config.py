@@ -131,8 +131,9 @@ class HifiganConfig:
     stft_weight: float = 15.0
     feature_weight: float = 2.0
     learning_rate: float = 2e-4
-    learning_rate_decay: float = 0.9998  # per step, generator
-    discriminator_decay: float = 0.9997  # faster: a small set is soon learnt by heart
+    last_rate_share: float = 0.05  # of the generator's learning rate, at the last step
+    last_critic_rate_share: float = 0.02  # lower: a small set is soon learnt by heart
+    patience_evaluations: int = 40  # without a better held-out mel, training stops
     batch_segments: int = 8
     segment_frames: int = 16
     warm_up_steps: int = 1000  # without discriminators

@@ -1,13 +1,10 @@
 """Where tensors live and how they are multiplied: never part of a model's identity."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import torch
 
 from core.errors import ConfigError
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def resolve_device(name: str) -> torch.device:

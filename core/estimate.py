@@ -29,9 +29,13 @@ def this_machine(device: torch.device) -> float:
 
 
 def stage_seconds(
-    config: BuildConfig, seconds_of_audio: float, code_frames: int, machine: float
+    config: BuildConfig, seconds_of_audio: float, code_frames: int, cpu: float, device: float
 ) -> dict[str, float]:
-    """Estimated seconds of each stage; `machine` from `this_machine`."""
+    """Estimated seconds of each stage.
+
+    Args:
+        cpu, device: `this_machine` of the processor and of what the trainings run on.
+    """
     rvqvae, step = config.rvqvae, SECONDS_PER_STEP
     batch = rvqvae.batch_windows * rvqvae.window_frames / 2048
 
@@ -54,4 +58,8 @@ def stage_seconds(
         "validate": 0.6 * config.validate.most_sounds + 0.15 * config.validate.generated,
         "package": 1.0,
     }
-    return {stage: round(seconds * machine, 1) for stage, seconds in work.items()}
+    trained = ("rvqvae", "prior", "vocoder")
+    return {
+        stage: round(seconds * (device if stage in trained else cpu), 1)
+        for stage, seconds in work.items()
+    }

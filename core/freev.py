@@ -20,6 +20,7 @@ from core.mel import silence
 from core.vocoder import Vocoder
 
 LEAST_MAGNITUDE = 1e-6  # under the smallest mel's own floor
+LARGEST_LOG_MAGNITUDE = 8.0  # e^8 is above what a full-scale sine gives, 1024
 
 
 class DepthwiseFrames(nn.Module):
@@ -94,7 +95,7 @@ class FreevNet(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = self.leave_norm(x)
-        log_magnitude = log_magnitude + self.magnitude(x).float()
+        log_magnitude = (log_magnitude + self.magnitude(x).float()).clamp_max(LARGEST_LOG_MAGNITUDE)
         pair = self.phase(x).float()
         real, imaginary = pair.chunk(2, dim=-1)
         length = torch.sqrt(real.square() + imaginary.square() + 1e-6)

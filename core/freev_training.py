@@ -12,7 +12,7 @@ from core.losses import MrStft, mel_l1
 from core.mel import silence
 from core.spectral import wave_from_spectrum
 from core.training import Trainer, step_generator, step_seed, warm_cosine
-from core.vocoder_data import WavePair, draw_segments, segment
+from core.vocoder_data import WavePair, draw_segments, segment, spread
 
 HELD_OUT_SOUNDS = 12
 HELD_OUT_SECONDS = 1.5
@@ -55,10 +55,9 @@ class FreevTrainer(Trainer):
         }
         self.mr_stft = MrStft().to(device)
         frames = round(HELD_OUT_SECONDS * mel.sample_rate / mel.hop_samples)
-        stride = max(1, len(held_out) // HELD_OUT_SOUNDS)
         judged = [
             segment(pair, 0, frames, mel.hop_samples, silence(mel))
-            for pair in held_out[::stride][:HELD_OUT_SOUNDS]
+            for pair in spread(held_out, HELD_OUT_SOUNDS)
         ]
         self.judged_mels = torch.stack([m for m, _ in judged]).transpose(1, 2).to(device)
         self.judged_waves = torch.stack([w for _, w in judged]).to(device)
@@ -91,7 +90,7 @@ class FreevTrainer(Trainer):
             start = log_linear_magnitude(log_mel, self.mel, self.config.inversion_updates)
         with mixed_precision(self.device):
             log_magnitude, phases = self.net(log_mel, start)
-        spectrum = log_magnitude.clamp_max(8.0).exp() * phases
+        spectrum = log_magnitude.exp() * phases
         fake = wave_from_spectrum(spectrum, self.mel.fft_samples, self.mel.hop_samples)
         return {"mel_l1": mel_l1(fake, wave, self.mel), "mr_stft": self.mr_stft(fake, wave)}
 

@@ -33,9 +33,10 @@ def gates(
     """Every gate of a finished model.
 
     Args:
-        few_files: only tails of the sounds were held out, which every text then says.
+        few_files: only tails of the sounds were held out, which texts of held-out figures say.
     """
-    judged = " Judged on the ends of the sounds only: there are few files." if few_files else ""
+    judged = " Few files, so judged on little: the ends of the sounds, or one of them."
+    judged = judged if few_files else ""
 
     def at_most(value: float, limit: float, good: str, bad: str) -> Gate:
         return Gate(value, limit, value <= limit, (good if value <= limit else bad) + judged)
@@ -70,7 +71,7 @@ def gates(
         ),
         "copying": at_most(
             overlap,
-            max(0.05, 2 * overlap_real),
+            min(max(0.05, 2 * overlap_real), (1 + overlap_real) / 2),
             "New sounds are new: they repeat the training sounds no more than real ones do.",
             "New sounds copy the training sounds. Add sounds, or raise creativity when generating.",
         ),

@@ -22,7 +22,7 @@ from core.losses import (
 )
 from core.mel import silence
 from core.training import Trainer, step_generator, step_seed
-from core.vocoder_data import WavePair, draw_segments, segment
+from core.vocoder_data import WavePair, draw_segments, segment, spread
 
 HELD_OUT_SOUNDS = 8
 HELD_OUT_SECONDS = 1.0
@@ -98,9 +98,7 @@ class HifiganTrainer(Trainer):
             for name, module in self.modules.items()
         }
         self.mr_stft = MrStft().to(device)
-        stride = max(1, len(held_out) / HELD_OUT_SOUNDS)
-        count = min(len(held_out), HELD_OUT_SOUNDS)
-        self.held_out = [self._beginning(held_out[int(i * stride)]) for i in range(count)]
+        self.held_out = [self._beginning(pair) for pair in spread(held_out, HELD_OUT_SOUNDS)]
 
     def _beginning(self, pair: WavePair) -> tuple[Tensor, Tensor]:
         """The first second (shorter sounds whole) as a batch of one: (1, M, F), (1, F * hop)."""
@@ -134,14 +132,19 @@ class HifiganTrainer(Trainer):
         return losses
 
     def _set_learning_rates(self, number: int) -> None:
-        """Each network's rate falls geometrically from its own first update."""
-        of_critics = max(0, number - self.config.warm_up_steps)
-        for name, decay, updates in (
-            ("generator", self.config.learning_rate_decay, number),
-            ("discriminators", self.config.discriminator_decay, of_critics),
+        """Each network's rate falls geometrically from its own first update to its last share."""
+        config = self.config
+        of_critics = max(0, number - config.warm_up_steps)
+        for name, last, done in (
+            ("generator", config.last_rate_share, number / config.steps),
+            (
+                "discriminators",
+                config.last_critic_rate_share,
+                of_critics / max(1, config.steps - config.warm_up_steps),
+            ),
         ):
             for group in self.optimizers[name].param_groups:
-                group["lr"] = self.config.learning_rate * decay**updates
+                group["lr"] = config.learning_rate * last**done
 
     def _reconstruction(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted mel and MR-STFT loss, and both unweighted for the log."""

@@ -16,8 +16,8 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
 
     tiny      every stage for real but only a few steps; for tests
     quick     minutes on a CPU: FreeV
-    standard  FreeV for longer and HiFi-GAN; a GPU, or hours on a CPU
-    high      the same, longer still, with the full critics; a GPU, or a night
+    standard  FreeV for longer and HiFi-GAN; a GPU, or a night on a CPU
+    high      the same, longer still, with larger critics; a GPU
     """
     base = BuildConfig(seed=seed)
     change = dataclasses.replace
@@ -59,15 +59,16 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
             return change(
                 base,
                 preset="standard",
-                rvqvae=change(base.rvqvae, decoder_steps=3000, joint_steps=1000),
+                rvqvae=change(base.rvqvae, vae_steps=3000, decoder_steps=3000, joint_steps=1000),
+                prior=change(base.prior, steps=500),
                 freev=change(base.freev, steps=6000),
-                hifigan=change(base.hifigan, warm_up_steps=5_000, steps=40_000),
+                hifigan=change(base.hifigan, warm_up_steps=5_000, steps=30_000),
             )
         case "high":
             return change(
                 base,
                 preset="high",
-                rvqvae=change(base.rvqvae, decoder_steps=6000, joint_steps=2000),
+                rvqvae=change(base.rvqvae, vae_steps=6000, decoder_steps=6000, joint_steps=2000),
                 prior=change(base.prior, steps=1000),
                 freev=change(base.freev, steps=15_000),
                 hifigan=change(
@@ -83,10 +84,11 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
 
 
 def configured(name: str, seed: int, settings: Sequence[str]) -> BuildConfig:
-    """The preset with single settings applied in order; see `changed`."""
+    """The preset with single settings applied in order; see `changed` and `check`."""
     config = preset(name, seed)
     for setting in settings:
         config = changed(config, setting)
+    check(config)
     return config
 
 
@@ -115,9 +117,7 @@ def changed(config: BuildConfig, setting: str) -> BuildConfig:
     value = _parsed(text.strip(), getattr(section, field_name), path)
     _check_range(path.strip(), value)
     change: dict[str, Any] = {field_name: value}
-    whole = dataclasses.replace(config, **{section_name: dataclasses.replace(section, **change)})
-    _check_together(whole)
-    return whole
+    return dataclasses.replace(config, **{section_name: dataclasses.replace(section, **change)})
 
 
 ZERO_ALLOWED = {
@@ -135,6 +135,14 @@ SHARES = {
 }  # fmt: skip
 
 
+LARGEST = 1e9
+LARGEST_SIZE = 4096  # of a layer, a codebook, a batch: bounds what a foreign file can ask for
+COUNTS = {
+    "steps", "vae_steps", "decoder_steps", "joint_steps", "warm_up_steps", "batch_frames",
+    "sample_rate", "evaluate_every_steps",
+}  # fmt: skip
+
+
 def _check_range(path: str, value: object) -> None:
     """Raises ConfigError for a number that no build could work with."""
     if isinstance(value, tuple):
@@ -142,23 +150,30 @@ def _check_range(path: str, value: object) -> None:
             if isinstance(one, str):
                 raise ConfigError(f"{path} cannot hold {one!r}; give numbers")
             _check_range(path, one)
-    elif isinstance(value, bool) or path == "ingest.silence_dbfs":
+    elif isinstance(value, bool):
         return
     elif isinstance(value, int | float):
-        low_enough = value <= 1 if path in SHARES else True
+        low_enough = value < 1 if path in SHARES else value <= LARGEST
         high_enough = value >= 0 if path in ZERO_ALLOWED else value > 0
+        high_enough = high_enough or path == "ingest.silence_dbfs"
         if not (math.isfinite(value) and low_enough and high_enough):
             raise ConfigError(
                 f"{path} cannot be {value}; give a number "
                 f"{'of 0 or more' if path in ZERO_ALLOWED else 'above 0'}"
-                f"{', at most 1' if path in SHARES else ''}"
+                f"{', below 1' if path in SHARES else ''}"
             )
     elif not isinstance(value, str):
         raise ConfigError(f"{path} cannot hold {value!r}; give numbers")
 
 
-def _check_together(config: BuildConfig) -> None:
-    """Raises ConfigError for settings that do not go together."""
+def check(config: BuildConfig) -> None:
+    """Raises ConfigError for settings out of range, or that do not go together."""
+    for name, section in dataclasses.asdict(config).items():
+        if isinstance(section, dict):
+            for key, value in section.items():
+                _check_range(f"{name}.{key}", value)
+                if isinstance(value, int) and value > LARGEST_SIZE and key not in COUNTS:
+                    raise ConfigError(f"{name}.{key} {value} is too large; at most {LARGEST_SIZE}")
     rvqvae, mel = config.rvqvae, config.mel
     if mel != type(mel)():
         raise ConfigError("the mel contract is fixed; leave mel.* as it is")
@@ -182,6 +197,20 @@ def _check_together(config: BuildConfig) -> None:
             f"rvqvae.latent_dim {rvqvae.latent_dim} must be at most "
             f"{rvqvae.stack_frames * mel.mel_bands} and at least rvqvae.vae_dim {rvqvae.vae_dim}"
         )
+    for name in ("freev", "hifigan"):
+        frames = getattr(config, name).segment_frames
+        if frames * mel.hop_samples < mel.fft_samples:
+            raise ConfigError(
+                f"{name}.segment_frames {frames} is shorter than a window; give "
+                f"{mel.fft_samples // mel.hop_samples} or more"
+            )
+    if config.hifigan.discriminator_divisor not in (1, 2, 4, 8, 16, 32):
+        raise ConfigError(
+            f"hifigan.discriminator_divisor cannot be {config.hifigan.discriminator_divisor}; "
+            "give a power of two up to 32"
+        )
+    if not all(isinstance(one, tuple) for one in config.hifigan.resblock_dilations):
+        raise ConfigError("hifigan.resblock_dilations must hold lists; say [[1,3,5],[1,3,5]]")
     check_shape(config.hifigan, mel)
 
 
@@ -219,8 +248,10 @@ def from_json(data: dict[str, Any]) -> BuildConfig:
             if name not in ("preset", "seed"):
                 fields = {key: _tupled(value) for key, value in data[name].items()}
                 sections[name] = section(**fields)
-        return BuildConfig(preset=data["preset"], seed=data["seed"], **sections)
-    except (KeyError, TypeError, AttributeError) as error:
+        config = BuildConfig(preset=data["preset"], seed=data["seed"], **sections)
+        check(config)
+        return config
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"these settings are not this version's ({error}); rebuild the model from its sounds"
         ) from error

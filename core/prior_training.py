@@ -16,6 +16,8 @@ from core.config import PriorConfig
 from core.prior import Prior
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
+SCORED_FRAMES = 2048  # code frames scored at once
+
 
 @dataclass(frozen=True)
 class CodeSequence:
@@ -185,14 +187,17 @@ def nats_per_level(
     total = torch.zeros(prior.levels, dtype=torch.float64)
     frames = 0
     for one in sequences:
-        targets = one.targets(prior.end)
-        before = torch.zeros_like(targets[0])
-        batch = collate([(targets, before, one.first)], prior.end)
-        logits = prior.logits(
-            batch.previous.to(device), batch.frame.to(device), batch.targets.to(device)
-        )
-        losses = nats(logits, batch.targets.to(device), batch.scored.to(device))
-        total += losses.sum((0, 1)).double().cpu()
+        targets, state = one.targets(prior.end), None
+        for first in range(0, len(targets), SCORED_FRAMES):  # memory of one piece
+            piece = targets[first : first + SCORED_FRAMES]
+            before = targets[first - 1] if first else torch.zeros_like(targets[0])
+            batch = collate([(piece, before, one.first + first)], prior.end)
+            codes, scored = batch.targets.to(device), batch.scored.to(device)
+            states, vectors, state = prior.states(
+                batch.previous.to(device), batch.frame.to(device), state
+            )
+            losses = nats(prior.frame_logits(states, vectors, codes), codes, scored)
+            total += losses.sum((0, 1)).cpu().double()
         frames += len(targets)
     return [float(level) for level in total / frames]
 

@@ -133,7 +133,7 @@ def reconstruction_l1(codec: RvqVae | ContinuousVae, mels: Sequence[Tensor]) -> 
     total, values = 0.0, 0
     for one in mels:
         rebuilt = codec.reconstruct(one[None])[0]
-        total += float((rebuilt - one).abs().sum().double())
+        total += float((rebuilt - one).abs().sum().cpu().double())
         values += one.numel()
     return total / values
 

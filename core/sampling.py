@@ -11,7 +11,7 @@ from core.prior import Prior
 from core.training import step_generator
 
 CALIBRATION_SOUNDS = 192
-LONGEST_CALIBRATED = 1300  # code frames, 30 s
+LONGEST_NATURAL = 1300  # code frames, 30 s: where a sound without an end of its own is cut
 CALIBRATION_ROUNDS = 8  # halvings of the 8 nats searched: to 0.03 nats
 
 
@@ -150,7 +150,7 @@ def calibrate_ends(prior: Prior, median_frames: int, seed: int) -> float:
     Returns:
         the shift, in nats; between -4 and 4.
     """
-    if median_frames > LONGEST_CALIBRATED:
+    if median_frames > LONGEST_NATURAL:
         return 0.0  # sounds of minutes: sampling them would take longer than the training
     seeds = [seed + number for number in range(CALIBRATION_SOUNDS)]
     natural = prior.head_bias[0, prior.end].clone()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.config import SplitConfig
+from core.errors import AudioError
 
 SplitKind = Literal["files", "tails"]
 SHORTEST_TAIL = 4  # frames; a sound too short for such a tail is trained on whole
@@ -59,6 +60,9 @@ def divide(
 
     Tails begin on an even frame, so that code frames (two mel frames) do not straddle.
 
+    Raises:
+        AudioError: nothing would be left to train on or to judge by.
+
     >>> divide([100, 6], [False, False], "tails", SplitConfig())[1]
     [Part(sound=0, first=86, last=100, ends=True)]
     """
@@ -74,5 +78,12 @@ def divide(
             cut = (count - tail + 1) // 2 * 2
             train.append(Part(sound, 0, cut, ends=False))
             judged.append(Part(sound, cut, count))
-    # Sounds of a few frames only: nothing has a tail, so training judges itself, and says so.
-    return train, judged or train
+    if not judged:  # a few very short sounds: none has a tail to spare, so one is held out
+        if len(train) < 2:
+            raise AudioError(
+                "one very short sound is too little for a model; add sounds, five or more"
+            )
+        judged, train = train[:1], train[1:]
+    if not train:
+        raise AudioError("no sound is left to train on; lower split.held_out_fraction")
+    return train, judged

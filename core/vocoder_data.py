@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,6 +17,16 @@ class WavePair:
 
     log_mel: np.ndarray  # (F, M) float32, as the frozen VAE gives it back
     wave: np.ndarray  # (F * hop,) float32, the real sound; may be memory-mapped
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, evenly from the whole sequence.
+
+    >>> spread(range(10), 3)
+    [0, 3, 6]
+    """
+    count = min(most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def segment(

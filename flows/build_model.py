@@ -1,6 +1,7 @@
 """The build: from a folder of sounds to a named model. `build-model` in Prefect."""
 
 import dataclasses
+import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from prefect import flow
 from artifacts.audio_files import Rejected
 from artifacts.library import Library
 from artifacts.refs import Ref
+from artifacts.store import json_bytes
 from core.config import BuildConfig, VocoderName
 from core.device import resolve_device
 from core.presets import configured
@@ -96,7 +98,8 @@ def run_build(
         rvqvae,
         config.mel,
         config.rvqvae,
-        config.prior,
+        config.prior.speeds,
+        config.prior.equalisers,
         config.augment,
         config.split,
         config.seed,
@@ -141,8 +144,9 @@ def train_vocoders(
             run, *inputs, rvqvae, *shared, config.hifigan, config.split, config.seed
         )
     refs = {name: one.ref for name, one in made.items()}
+    every = json_bytes({name: ref.digest for name, ref in refs.items()})
     stage = Made(
-        next(iter(refs.values()), rvqvae),
+        Ref("vocoder", hashlib.sha256(every).hexdigest()),
         all(one.cached for one in made.values()),
         sum(one.seconds for one in made.values()),
     )

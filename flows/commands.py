@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +15,7 @@ from artifacts.library import Library
 from artifacts.manifest import Manifest, number_at, text_at
 from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest, verify_package
+from artifacts.store import write_atomically
 from artifacts.verdict import gates, plain
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
 from core.device import resolve_device
@@ -51,7 +51,7 @@ def plan(asked: Arguments) -> None:
         f"{made.usable} usable sounds, {made.seconds_of_audio:.1f} s in all; "
         f"{len(made.rejected)} left out",
         *[f"  left out: {one['file']} {one['reason']}" for one in made.rejected],
-        f"codebooks of {made.sizes['codebook_size']}, {made.sizes['levels']} levels",
+        f"codebooks of {made.sizes['codebook_size']}, at most {made.sizes['levels']} levels",
         f"about {minutes(made.estimate_seconds['total'])} on this machine:",
         *[
             f"  {stage:9} {minutes(seconds)}"
@@ -97,7 +97,12 @@ def build(asked: Arguments) -> None:
             settings=asked.settings,
         )
     if out is not None:
-        shutil.copyfile(built["model"], out)
+        try:
+            write_atomically(out, Path(built["model"]).read_bytes())
+        except OSError as error:
+            raise ConfigError(
+                f"--out {out} cannot be written ({error.strerror}); the model is {built['model']}"
+            ) from error
         built["model"] = str(out)
     cached = [stage for stage, one in built["stages"].items() if one["cached"]]
     manifest = read_manifest(Path(built["model"]))
@@ -189,7 +194,7 @@ def verify(asked: Arguments) -> None:
     problems = verify_package(path)
     show(asked, {"ok": not problems, "problems": problems}, problems or [f"{path.name} is whole"])
     if problems:
-        sys.exit(1)
+        sys.exit(2)
 
 
 def compare(asked: Arguments) -> None:

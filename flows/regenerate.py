@@ -7,9 +7,12 @@ from typing import Any
 from prefect import flow
 
 from artifacts.library import Library
+from core.errors import ConfigError, DistillError
 from core.sampling import Sampling
 from tasks.generate import Wish, generated
 from tasks.progress import say
+
+SEEDS_A_DAY = 1000
 
 
 @flow(name="regenerate")
@@ -27,17 +30,27 @@ def regenerate(
     day's batch again brings the same ones.
 
     Args:
+        count: of each model, at most 1000 a day.
         models: library names; empty is every model in the library.
         out: a folder; each model and day get their own below it. Empty is `generated`
             in the store.
     """
+    if not 1 <= count <= SEEDS_A_DAY:
+        raise ConfigError(f"{count} sounds a day cannot be made; ask for 1 to {SEEDS_A_DAY}")
     library = Library.at(store)
     today = datetime.datetime.now(datetime.UTC).date()
     folder = Path(out) if out else library.store.folder / "generated"
-    wish = Wish(count=count, seed=today.toordinal() * 1000, sampling=Sampling(creativity))
+    wish = Wish(count=count, seed=today.toordinal() * SEEDS_A_DAY, sampling=Sampling(creativity))
     made: dict[str, Any] = {}
+    failed: list[str] = []
     for name in models or library.names():
         into = folder / name / today.isoformat()
-        made[name] = generated(name, wish, str(into), device, store)["sounds"]
+        try:
+            made[name] = generated(name, wish, str(into), device, store)["sounds"]
+        except DistillError as error:  # the others still get theirs
+            failed.append(f"{name}: {error}")
+            continue
         say(f"regenerate: {len(made[name])} sounds of {name} in {into}")
+    if failed:
+        raise DistillError("; ".join(failed))
     return made

@@ -9,7 +9,7 @@ from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.augment import at_speed, equalised, equaliser_curves
-from core.config import AugmentConfig, MelConfig, PriorConfig, RvqvaeConfig, SplitConfig
+from core.config import AugmentConfig, MelConfig, RvqvaeConfig, SplitConfig
 from core.rvqvae import RvqVae
 from core.split import Part
 from core.training import step_generator
@@ -25,7 +25,8 @@ def encode_codes(
     rvqvae: Ref,
     mel: MelConfig,
     codec: RvqvaeConfig,
-    prior: PriorConfig,
+    speeds: tuple[float, ...],
+    equalisers: int,
     augment: AugmentConfig,
     split: SplitConfig,
     seed: int,
@@ -45,8 +46,8 @@ def encode_codes(
         )
 
     def copies(log_mel: torch.Tensor) -> Iterator[torch.Tensor]:
-        """One at each speed, equalised too, then prior.equalisers at the sound's own speed."""
-        for speed in (*prior.speeds, *[1.0] * prior.equalisers):
+        """One at each speed, equalised too, then `equalisers` at the sound's own speed."""
+        for speed in (*speeds, *[1.0] * equalisers):
             curve = equaliser_curves(1, mel.mel_bands, augment, generator)[0]
             yield equalised(torch.from_numpy(at_speed(log_mel.numpy(), speed)), curve, mel)
 

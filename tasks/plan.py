@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from artifacts.sound_set import SoundSet
 from core.config import BuildConfig
 from core.estimate import stage_seconds, this_machine
@@ -34,7 +36,9 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
     held_out = [sound.held_out for sound in sounds.sounds]
     train, _ = divide(frames, held_out, sounds.split, config.split)
     code_frames = sum(-(-part.frames // config.rvqvae.stack_frames) for part in train)
-    estimate = stage_seconds(config, sounds.seconds, code_frames, this_machine(run.device))
+    cpu = this_machine(torch.device("cpu"))
+    device = cpu if run.device.type == "cpu" else this_machine(run.device)
+    estimate = stage_seconds(config, sounds.seconds, code_frames, cpu, device)
     return Plan(
         usable=sounds.files,
         rejected=[dataclasses.asdict(one) for one in ingested.rejected],

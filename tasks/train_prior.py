@@ -18,7 +18,7 @@ from core.prior_training import (
     nats_per_level,
     unigram_nats,
 )
-from core.sampling import calibrate_ends
+from core.sampling import LONGEST_NATURAL, calibrate_ends
 from core.sizing import training_steps
 from core.training import step_seed
 from tasks.progress import say
@@ -87,7 +87,7 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
             "unigram_nats": unigram,
             "bigram_nats": bigram,
         },
-        "longest_frames": max(lengths),
+        "longest_frames": min(max(lengths), LONGEST_NATURAL),
         "median_frames": float(np.median(lengths)),
         "end_shift": shift,
         "history": fit.history,

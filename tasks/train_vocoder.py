@@ -58,7 +58,7 @@ def train_freev(
 ) -> Ref:
     """FreeV, the fast path on a CPU."""
     pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
-    code_frames = sum(len(pair.log_mel) for pair in pairs) // codec.stack_frames
+    code_frames = sum(-(-len(pair.log_mel) // codec.stack_frames) for pair in pairs)
     steps = training_steps(code_frames, config.steps)
     trainer = FreevTrainer(config, steps, mel, pairs, held_out, seed, run.device)
     fit = train(run, "freev", trainer, steps, config.evaluate_every_steps)
@@ -80,7 +80,8 @@ def train_hifigan(
     """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept."""
     pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
     trainer = HifiganTrainer(config, mel, pairs, held_out, seed, run.device)
-    fit = train(run, "hifigan", trainer, config.steps, config.evaluate_every_steps)
+    patience = config.patience_evaluations
+    fit = train(run, "hifigan", trainer, config.steps, config.evaluate_every_steps, patience)
     generator = HifiganGenerator(config)
     generator.load_state_dict(fit.best_weights())
     generator.fold_weight_norm()

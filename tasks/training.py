@@ -39,7 +39,7 @@ def train(
                 note = f"{name} {float(loss):.4f}"
             progress.update(update.step, note)
     best = f"best {fit.best_loss:.4f} at step {fit.best_step}"
-    say(f"{title}: {fit.step} steps, held-out loss {fit.history[0]['held_out']:.4f}, {best}")
+    say(f"{title}: {fit.step} steps, loss {fit.history[0]['held_out']:.4f} at first, {best}")
     return fit
 
 

@@ -22,9 +22,9 @@ from core.metrics import overlap_8gram
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
-from core.split import Part
 from core.training import step_seed
 from core.vocoder import Vocoder
+from core.vocoder_data import spread
 from core.vocoders import vocoder_from_weights
 from tasks.progress import bar
 from tasks.step import Run, step
@@ -165,12 +165,6 @@ def compare(
     return table, clips, parts
 
 
-def spread(parts: Sequence[Part], most: int) -> list[Part]:
-    """At most `most` of the parts, evenly from the whole sequence."""
-    count = min(most, len(parts))
-    return [parts[index * len(parts) // count] for index in range(count)]
-
-
 def flat(rows: Mapping[str, Distance]) -> dict[str, float]:
     """The contract's keys are from the model's own mels; those from true mels stand beside."""
     return {
@@ -197,7 +191,8 @@ def clip(
     shortest = torch.nn.functional.pad(wave, (0, max(0, mel.fft_samples - len(wave))))
     picture = log_mel(shortest[None], mel)[0].T.numpy()
     parts[f"{name}.png"] = store.put_bytes(spectrogram_png(picture, *SPECTROGRAM_PIXELS))
-    parts[f"{name}.flac"] = flac(store, finished(samples, mel.sample_rate, mel.sample_rate, None))
+    playable = finished(samples, mel.sample_rate, mel.sample_rate, None)
+    parts[f"{name}.flac"] = flac(store, playable, mel.sample_rate)
     return {
         "name": name,
         "sound": sound,
@@ -208,10 +203,10 @@ def clip(
     }
 
 
-def flac(store: Store, wave: np.ndarray) -> str:
-    """Store a wave as 16-bit FLAC at the mel's rate; returns its digest."""
+def flac(store: Store, wave: np.ndarray, sample_rate: int) -> str:
+    """Store a wave as 16-bit FLAC; returns its digest."""
     with store.new_file(".flac") as path:
-        write_audio(path, wave, 44_100, "flac", 16)
+        write_audio(path, wave, sample_rate, "flac", 16)
         return store.put_file(path)
 
 

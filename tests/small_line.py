@@ -67,7 +67,16 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
     inputs = (sounds, mels)
     rvqvae = train_rvqvae.direct(run, *inputs, mel, config.rvqvae, config.augment, split, seed).ref
     codes = encode_codes.direct(
-        run, *inputs, rvqvae, mel, config.rvqvae, config.prior, config.augment, split, seed
+        run,
+        *inputs,
+        rvqvae,
+        mel,
+        config.rvqvae,
+        config.prior.speeds,
+        config.prior.equalisers,
+        config.augment,
+        split,
+        seed,
     ).ref
     prior = train_prior.direct(run, codes, rvqvae, config.prior, seed).ref
     shared = (*inputs, rvqvae, mel, config.rvqvae)

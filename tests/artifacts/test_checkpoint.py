@@ -114,13 +114,3 @@ def test_a_save_that_fails_leaves_the_older_ones(
         checkpoints.save(state(30))
     assert newest_step(checkpoints) == 20
     assert len(files(checkpoints)) == 2
-
-
-def test_clearing_removes_them_and_nothing_else(checkpoints: Checkpoints) -> None:
-    checkpoints.save(state(10))
-    (checkpoints.folder / "notes.txt").write_text("mine")
-    checkpoints.clear()
-    assert [path.name for path in files(checkpoints)] == ["notes.txt"]
-    (checkpoints.folder / "notes.txt").unlink()
-    checkpoints.clear()
-    assert not checkpoints.folder.exists()

@@ -13,7 +13,7 @@ from core.presets import changed, preset
 
 
 def seconds(config: BuildConfig, **changes: Any) -> dict[str, float]:
-    size = {"seconds_of_audio": 300.0, "code_frames": 12_900, "machine": 1.0} | changes
+    size = {"seconds_of_audio": 300.0, "code_frames": 12_900, "cpu": 1.0, "device": 1.0} | changes
     return stage_seconds(config, **size)
 
 
@@ -26,7 +26,7 @@ def test_every_stage_has_an_estimate() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"seconds_of_audio": 900.0}, {"code_frames": 16_000}, {"machine": 2.5}]
+    "more", [{"seconds_of_audio": 900.0}, {"code_frames": 16_000}, {"cpu": 2.5}]
 )
 def test_more_work_is_never_estimated_shorter(more: dict[str, float]) -> None:
     before, after = seconds(preset("quick")), seconds(preset("quick"), **more)

@@ -100,11 +100,14 @@ def test_training_neither_reads_nor_moves_the_global_generator() -> None:
 
 
 def test_learning_rates_fall_from_each_networks_own_first_update() -> None:
-    config = replace(TINY, learning_rate=1.0, learning_rate_decay=0.5, discriminator_decay=0.1)
+    config = replace(TINY, learning_rate=1.0, last_rate_share=0.5, last_critic_rate_share=0.1)
     trainer = tiny_trainer(config)
     trainer.step(3)
     rates = {name: opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
-    assert rates == pytest.approx({"generator": 0.5**3, "discriminators": 0.1**1})
+    own = (3 - TINY.warm_up_steps) / (TINY.steps - TINY.warm_up_steps)
+    assert rates == pytest.approx(
+        {"generator": 0.5 ** (3 / TINY.steps), "discriminators": 0.1**own}
+    )
 
 
 def test_generator_loss_carries_each_configured_weight_once() -> None:

@@ -153,8 +153,19 @@ def test_json_of_another_version_is_refused(damage: str) -> None:
         "mel.mel_bands=80",
         "seed=12",
         "preset=high",
+        "split.held_out_fraction=1",
+        "freev.segment_frames=2",
+        "hifigan.discriminator_divisor=3",
+        "hifigan.resblock_dilations=[1, 3, 5]",
+        "ingest.silence_dbfs=NaN",
+        "prior.hidden=1000000",
     ],
 )
 def test_setting_that_no_build_could_use_is_refused(setting: str) -> None:
     with pytest.raises(ConfigError):
-        changed(preset("quick"), setting)
+        configured("quick", 0, [setting])
+
+
+def test_settings_are_judged_together_once_all_are_made() -> None:
+    both = configured("quick", 0, ["rvqvae.most_levels=3", "rvqvae.fewest_levels=3"])
+    assert (both.rvqvae.fewest_levels, both.rvqvae.most_levels) == (3, 3)

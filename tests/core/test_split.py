@@ -6,6 +6,7 @@ import random
 import pytest
 
 from core.config import SplitConfig
+from core.errors import AudioError
 from core.split import SHORTEST_TAIL, Part, divide, split_sounds
 
 CONFIG = SplitConfig()
@@ -90,6 +91,13 @@ def test_sound_too_short_for_a_tail_is_trained_on_whole() -> None:
     assert {part.sound for part in held_out} == {1}
 
 
-def test_training_judges_itself_when_no_sound_has_a_tail() -> None:
+def test_one_sound_is_held_out_when_none_has_a_tail() -> None:
     train, held_out = divide([5, 9], [False] * 2, "tails", CONFIG)
-    assert held_out == train == [Part(0, 0, 5), Part(1, 0, 9)]
+    assert (train, held_out) == ([Part(1, 0, 9)], [Part(0, 0, 5)])
+
+
+def test_nothing_to_train_on_or_to_judge_by_is_said() -> None:
+    with pytest.raises(AudioError, match="add sounds"):
+        divide([5], [False], "tails", CONFIG)
+    with pytest.raises(AudioError, match="no sound is left"):
+        divide([50, 60], [True, True], "files", CONFIG)

@@ -66,13 +66,13 @@ def test_a_whole_package_is_verified_by_path_and_by_name(
         assert answer == {"ok": True, "problems": []}
 
 
-def test_a_damaged_package_is_not_ok_and_exits_1(
+def test_a_damaged_package_is_not_ok_and_exits_2(
     package: Path, own_store: str, capsys: Capture
 ) -> None:
     whole = package.read_bytes()
     at = whole.index(b"# kit\n")
     package.write_bytes(whole[:at] + b"#" + whole[at + 1 :].replace(b" kit\n", b" KIT\n", 1))
-    assert code_of(["verify", str(package), "--store", own_store, "--json"]) == 1
+    assert code_of(["verify", str(package), "--store", own_store, "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] is False
     assert any("card.md" in problem for problem in answer["problems"])
