@@ -11,7 +11,7 @@ import torch
 from core.config import BuildConfig
 from core.sizing import training_steps
 
-REFERENCE_PROBE_SECONDS = 0.060
+REFERENCE_PROBE_SECONDS = 0.027
 SECONDS_PER_STEP = {"rvqvae": 0.060, "prior": 0.26, "freev": 0.25, "hifigan": 0.55}
 
 
