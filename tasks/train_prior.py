@@ -1,6 +1,7 @@
 """Train the prior, and count what counting alone would give."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,14 @@ def sequences(path: Path, role: Role) -> list[CodeSequence]:
     return [sequence(row) for row in read_codes(path, role)]
 
 
-@step("prior", version=1)
+def calibrated(model: Prior, sounds: Sequence[CodeSequence], seed: int) -> float:
+    """Let new sounds end as early as these do; returns the shift of the end's bias in nats."""
+    say("prior: calibrating where new sounds end")
+    median = round(float(np.median([len(one.codes) for one in sounds])))
+    return calibrate_ends(model, median, step_seed(seed, 0, "ends"))
+
+
+@step("prior", version=2)
 def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: int) -> Ref:
     """Train on the training parts, judge on the held-out ones.
 
@@ -59,6 +67,7 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
     fit = train(run, "prior", trainer, steps, config.evaluate_every_steps)
     model.load_state_dict(fit.best)
     size = model.codebook_size
+    shift = calibrated(model, originals, seed)  # before it is judged: what ships is measured
     held_out_nats = nats_per_level(model, held_out, device)
     train_nats = nats_per_level(model, originals, device)
     if whole:
@@ -66,10 +75,9 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
         refit_steps = max(1, fit.best_step)
         again = PriorTrainer(model, steps, whole, augmented, whole, seed, device)
         train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps)
+        shift = calibrated(model, whole, seed)
     unigram, bigram = (count(originals, held_out, size) for count in (unigram_nats, bigram_nats))
     lengths = [len(one.codes) for one in (whole or originals)]
-    say("prior: calibrating where new sounds end")
-    shift = calibrate_ends(model, round(float(np.median(lengths))), step_seed(seed, 0, "ends"))
     record = {
         "config": dataclasses.asdict(config),
         "seed": seed,

@@ -37,6 +37,8 @@ def test_names_are_listed_in_order_without_their_ending(library: Library) -> Non
 @pytest.mark.parametrize("name", ["kit", "K1t_2.x-y", "0", "a" * 64])
 def test_good_names_are_taken(library: Library, name: str) -> None:
     library.check_name(name)
+    library.add(name, package(library, b"model"), {})
+    assert library.find(name).read_bytes() == b"model"
 
 
 @pytest.mark.parametrize(

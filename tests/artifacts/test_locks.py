@@ -38,9 +38,11 @@ def not_waiting() -> None:
 
 
 def test_a_free_lock_is_taken_at_once_and_again(tmp_path: Path) -> None:
+    path, held = tmp_path / "new folder" / "a.lock", 0
     for _ in range(2):
-        with locked(tmp_path / "new folder" / "a.lock", not_waiting):
-            pass
+        with locked(path, not_waiting):
+            held += path.is_file()
+    assert held == 2
 
 
 def test_a_second_process_waits_and_says_so_once(tmp_path: Path) -> None:
@@ -94,4 +96,4 @@ def test_threads_of_one_process_exclude_each_other(tmp_path: Path) -> None:
 
 def test_two_locks_do_not_meet(tmp_path: Path) -> None:
     with locked(tmp_path / "a.lock", not_waiting), locked(tmp_path / "b.lock", not_waiting):
-        pass
+        assert {path.name for path in tmp_path.iterdir()} == {"a.lock", "b.lock"}

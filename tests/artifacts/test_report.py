@@ -151,7 +151,9 @@ def test_empty_manifest_still_gives_a_page() -> None:
 
 def test_malformed_manifest_still_gives_a_page() -> None:
     odd = dict.fromkeys(manifest(), 5) | {"metrics": {"vocoders": {"x": [], "y": {"z": None}}}}
-    Page(render_report("kit", odd, [], []))
+    text = render_report("kit", odd, [], [])
+    Page(text)
+    assert "Unjudged" in text
 
 
 def test_equal_contents_give_equal_pages() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,9 @@ def test_any_kernel_that_passes_the_check_keeps_the_length() -> None:
 
 
 def test_default_shape_passes_the_check() -> None:
-    check_shape(HifiganConfig(), MelConfig())
+    config, mel = HifiganConfig(), MelConfig()
+    check_shape(config, mel)
+    assert prod(config.upsample_rates) == mel.hop_samples
 
 
 @pytest.mark.parametrize(
