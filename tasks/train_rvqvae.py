@@ -17,10 +17,10 @@ from core.sizing import codebook_size, training_steps
 from core.training import Fit, step_seed
 from tasks.progress import say
 from tasks.step import Run, step
-from tasks.training import train
+from tasks.training import one_thread, train
 
 
-@step("rvqvae", version=1)
+@step("rvqvae", version=2)
 def train_rvqvae(
     run: Run,
     sounds: Ref,
@@ -38,7 +38,8 @@ def train_rvqvae(
     code_frames = sum(-(-len(one) // config.stack_frames) for one in train_mels)
     size = config.codebook_size or codebook_size(code_frames)
     say(f"rvqvae: fitting {config.most_levels} codebooks of {size} on {code_frames} code frames")
-    start = fit_linear_start(train_mels, size, mel, config, augment, seed)
+    with one_thread():
+        start = fit_linear_start(train_mels, size, mel, config, augment, seed)
 
     def fitted(stage: CodecStage, codec: RvqVae | ContinuousVae, full_steps: int) -> Fit:
         steps = training_steps(code_frames, full_steps)
