@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect import flow
 
+import flows  # noqa: F401  # first: a worker loads this file by its path
 from artifacts.audio_files import Rejected
 from artifacts.library import Library
 from artifacts.refs import Ref

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from prefect import flow
 
+import flows  # noqa: F401  # first: a worker loads this file by its path
 from core.sampling import Sampling
 from tasks.generate import Wish, fresh_seed, generated
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import flow
 
+import flows  # noqa: F401  # first: a worker loads this file by its path
 from artifacts.library import Library
 from core.errors import ConfigError, DistillError
 from core.sampling import Sampling
