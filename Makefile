@@ -1,6 +1,7 @@
 # make demo   sets up, makes its own sounds, builds a model, generates 8 sounds
 # make test   sets up and runs every quick check
 # make slow   the slow checks: whole builds and kill tests
+# make faults the full fault harness: kills, failed writes, fuzzed files (about two hours)
 # make bench  how fast the parts are, beside what they could be compared with
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 DEMO   ?= demo
 
-.PHONY: setup test lint slow demo bench clean
+.PHONY: setup test lint slow faults demo bench clean
 
 setup: $(READY)
 
@@ -32,6 +33,9 @@ test: lint
 
 slow: $(READY)
 	$(BIN)/pytest -m slow
+
+faults: $(READY)
+	DISTILL_FAULTS=full $(BIN)/pytest -m slow tests/faults
 
 demo: $(READY)
 	$(BIN)/distill demo-sounds $(DEMO)/sounds
