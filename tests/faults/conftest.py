@@ -3,8 +3,6 @@
 It sets DISTILL_FAULTS=full, and a table closes either run.
 """
 
-from collections.abc import Iterator
-
 import pytest
 from fault_table import HEAD, Tally
 
@@ -12,11 +10,11 @@ TABLE: list[Tally] = []
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+def tally(request: pytest.FixtureRequest) -> Tally:
     """The row of this test, named by the first line of its docstring."""
     row = Tally((request.function.__doc__ or request.node.name).splitlines()[0].rstrip("."))
     TABLE.append(row)
-    yield row
+    return row
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
