@@ -1,16 +1,16 @@
 """Sounds going out: WAV, FLAC, OGG and MP3, equal bytes from equal samples."""
 
-import os
-import uuid
 import zlib
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from artifacts.stable_bytes import clear_peak_time, set_ogg_serial
+from artifacts.store import write_atomically
 from core.errors import AudioError, ConfigError
 
 Container = Literal["wav", "flac", "ogg", "mp3"]
@@ -40,39 +40,33 @@ def write_audio(
     Raises:
         AudioError: wave is empty or holds NaN or infinity.
         ConfigError: the container cannot hold this sample rate, bit depth or channel count.
+        OSError: the disk refuses.
     """
     wave = np.ascontiguousarray(wave, np.float32)
     if wave.size == 0 or not np.isfinite(wave).all():
         fault = "has no samples" if wave.size == 0 else "contains NaN or infinity"
         raise AudioError(f"the sound for {path.name} {fault}; it cannot be written")
     _check_fits(container, sample_rate, 1 if wave.ndim == 1 else wave.shape[1])
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with part.open("x+b") as file:
-            _write(file, wave, sample_rate, container, bit_depth)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, encoded(wave, sample_rate, container, bit_depth))
 
 
-def _write(
-    file: BinaryIO,
-    wave: NDArray[np.float32],
-    sample_rate: int,
-    container: Container,
-    bit_depth: BitDepth,
-) -> None:
+def encoded(
+    wave: NDArray[np.float32], sample_rate: int, container: Container, bit_depth: BitDepth
+) -> bytes:
+    """The file's bytes, made in memory.
+
+    libsndfile does not say why a disk refuses, and where a FLAC, OGG or MP3 ends not even
+    that it does: a full disk left cut-off files behind.
+    """
+    file = BytesIO()
     channels = 1 if wave.ndim == 1 else wave.shape[1]
     sound = soundfile.SoundFile(
-        file.fileno(),
+        file,
         "w",
         sample_rate,
         channels,
         _subtype(container, bit_depth),
         format=container.upper(),
-        closefd=False,
         compression_level=COMPRESSION.get(container),
     )
     with sound:
@@ -82,6 +76,7 @@ def _write(
         clear_peak_time(file)
     if container == "ogg":
         set_ogg_serial(file, zlib.crc32(wave.data))
+    return file.getvalue()
 
 
 def _check_fits(container: Container, sample_rate: int, channels: int) -> None:

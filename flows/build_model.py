@@ -19,6 +19,7 @@ from core.device import resolve_device
 from core.presets import configured
 from flows.dashboard import show_metrics
 from flows.report import write_report
+from flows.runs import recorded
 from tasks.encode_codes import encode_codes
 from tasks.ingest import gather_sounds, ingest_folder
 from tasks.mels import analyse_mels
@@ -65,17 +66,21 @@ def build_model(
         settings: single changes, each SECTION.FIELD=VALUE.
     """
     config = configured(preset, seed, settings or [])
-    return dataclasses.asdict(run_build(Path(audio_dir), name, config, device, store))
-
-
-def run_build(
-    audio_dir: Path, name: str, config: BuildConfig, device: str, store: str | None
-) -> Built:
-    """Every stage in order, within a running flow."""
-    began = time.monotonic()
     resolve_device(device)  # an unknown device fails here, before any work
     library = Library.at(store)
     library.check_name(name)
+
+    def build() -> dict[str, Any]:
+        return dataclasses.asdict(run_build(Path(audio_dir), name, config, device, library))
+
+    return recorded(library.store, build)
+
+
+def run_build(
+    audio_dir: Path, name: str, config: BuildConfig, device: str, library: Library
+) -> Built:
+    """Every stage in order, within a running flow."""
+    began = time.monotonic()
     run = Run(str(library.store.folder), device)
     stages: dict[str, Made] = {}
     ingested = ingest_folder(run, audio_dir, config.ingest, as_tasks=True)

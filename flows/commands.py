@@ -24,6 +24,7 @@ from core.sampling import Sampling
 from flows.prefect_api import prefect_session, reachable_api
 from tasks.generate import Wish, fresh_seed, generated
 from tasks.ingest import none_usable
+from tasks.interrupt import stop_if_asked, stoppable
 from tasks.plan import make_plan
 from tasks.progress import say
 from tasks.step import Run
@@ -84,7 +85,8 @@ def build(asked: Arguments) -> None:
     sources, rejected = scan(folder)
     if not sources:
         raise AudioError(none_usable(folder, rejected))
-    with prefect_session(verbose=asked.verbose):
+    with stoppable(), prefect_session(verbose=asked.verbose):
+        stop_if_asked()
         from flows.build_model import build_model
 
         built = build_model(

@@ -5,7 +5,9 @@ from typing import Any, Literal
 from prefect import flow
 
 import flows  # noqa: F401  # first: a worker loads this file by its path
+from artifacts.library import Library
 from core.sampling import Sampling
+from flows.runs import recorded
 from tasks.generate import Wish, fresh_seed, generated
 
 
@@ -42,4 +44,5 @@ def generate(
         rate,
         format,
     )
-    return generated(model, wish, out, device, store)
+    kept = Library.at(store).store
+    return recorded(kept, lambda: generated(model, wish, out, device, store))

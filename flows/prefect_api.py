@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import signal
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -29,7 +31,11 @@ def prefect_session(verbose: bool) -> Iterator[None]:
     """Prefect's settings for one command.
 
     With no running API, Prefect starts its own for as long as the command takes.
+
+    Raises:
+        KeyboardInterrupt: the flow run was cancelled.
     """
+    from prefect.exceptions import CancelledRun, TerminationSignal
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -50,4 +56,52 @@ def prefect_session(verbose: bool) -> Iterator[None]:
         PREFECT_LOGGING_TO_API_ENABLED: verbose,
     }
     with temporary_settings(settings):
-        yield
+        if api is None:
+            _start_embedded_server()
+        try:
+            yield
+        except (CancelledRun, TerminationSignal):
+            raise KeyboardInterrupt from None
+
+
+def _start_embedded_server() -> None:
+    """Start it out of Ctrl-C's reach: a terminal sends that to every process of the command.
+
+    The server must live on, or the run could not be marked as cancelled.
+    """
+    from prefect.client.orchestration import get_client
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the new process inherits this
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_healthcheck()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def embedded_server() -> int:
+    """The process number of the server that this process started; 0 if there is none."""
+    own = os.getpid()
+    return next((pid for pid, parent in _servers().items() if parent == own), 0)
+
+
+def stop_orphaned_server(pid: int) -> None:
+    """End the embedded server of a process that was killed: nobody else would."""
+    if pid in _servers():
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _servers() -> dict[int, int]:
+    """Process number -> parent's, of all Prefect servers on this machine."""
+    command = ["ps", "-A", "-o", "pid=,ppid=,args="]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # a bare container has no ps
+        return {}
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    return {
+        int(row[0]): int(row[1])
+        for row in rows
+        if len(row) == 3 and "prefect.server.api.server:create_app" in row[2]
+    }

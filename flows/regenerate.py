@@ -10,6 +10,7 @@ import flows  # noqa: F401  # first: a worker loads this file by its path
 from artifacts.library import Library
 from core.errors import ConfigError, DistillError
 from core.sampling import Sampling
+from flows.runs import recorded
 from tasks.generate import Wish, generated
 from tasks.progress import say
 
@@ -39,6 +40,24 @@ def regenerate(
     if not 1 <= count <= SEEDS_A_DAY:
         raise ConfigError(f"{count} sounds a day cannot be made; ask for 1 to {SEEDS_A_DAY}")
     library = Library.at(store)
+    return recorded(
+        library.store, lambda: regenerated(library, models, count, creativity, out, device)
+    )
+
+
+def regenerated(
+    library: Library,
+    models: list[str] | None,
+    count: int,
+    creativity: float,
+    out: str | None,
+    device: str,
+) -> dict[str, Any]:
+    """Today's new sounds of each model, by its name.
+
+    Raises:
+        DistillError: some could not be made; the others were.
+    """
     today = datetime.datetime.now(datetime.UTC).date()
     folder = Path(out) if out else library.store.folder / "generated"
     wish = Wish(count=count, seed=today.toordinal() * SEEDS_A_DAY, sampling=Sampling(creativity))
@@ -47,7 +66,9 @@ def regenerate(
     for name in models or library.names():
         into = folder / name / today.isoformat()
         try:
-            made[name] = generated(name, wish, str(into), device, store)["sounds"]
+            made[name] = generated(name, wish, str(into), device, str(library.store.folder))[
+                "sounds"
+            ]
         except DistillError as error:  # the others still get theirs
             failed.append(f"{name}: {error}")
             continue

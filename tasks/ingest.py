@@ -17,6 +17,7 @@ from artifacts.sound_set import gathered
 from artifacts.store import Store, disk_is_full, json_bytes, sha256_of
 from core.config import IngestConfig, SplitConfig
 from core.errors import AudioError
+from tasks.interrupt import asked_to_stop
 from tasks.progress import bar
 from tasks.step import Run, identity, step
 
@@ -49,6 +50,8 @@ def ingest_batch(
     """
     store, unread = run.store, {}
     for path, digest in batch:
+        if asked_to_stop():
+            break  # who waits for the batches stops the work
         try:
             found = outcome(store, Path(path), config)
             if sha256_of(Path(path)) == digest:

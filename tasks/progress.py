@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tasks.interrupt import stop_if_asked
+
 PLAIN_EVERY_SECONDS = 10.0
 
 console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -40,6 +42,11 @@ class Bar:
         return time.monotonic() - self.drawn >= wait
 
     def update(self, done: int, note: str = "") -> None:
+        """Show how far it is.
+
+        Raises:
+            Interrupted: the user asked to stop; between two updates it is safe to.
+        """
         self.note = note or self.note
         if self.rich_bar is not None and self.task is not None:
             self.rich_bar.update(self.task, completed=done, note=self.note)
@@ -47,6 +54,7 @@ class Bar:
             say(f"{self.title}: {done} of {self.total}  {self.note}  {self._left(done)}")
         if self.due():
             self.drawn = time.monotonic()
+        stop_if_asked()
 
     def _left(self, done: int) -> str:
         if done <= self.first:

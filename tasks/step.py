@@ -22,6 +22,7 @@ from artifacts.locks import locked
 from artifacts.refs import Ref
 from artifacts.store import Store, json_bytes
 from core.device import resolve_device
+from tasks.interrupt import stop_if_asked
 from tasks.progress import say
 
 P = ParamSpec("P")
@@ -83,16 +84,24 @@ class Step(Generic[P]):
         if known is not None:
             return Made(known, True, time.monotonic() - began)
 
+        told = False
+
         def waiting() -> None:
-            say(f"{self.name}: another process is making this; waiting for it")
+            nonlocal told
+            if not told:
+                say(f"{self.name}: another process is making this; waiting for it")
+            told = True
+            stop_if_asked()
 
         with locked(store.folder / "locks" / f"{key}.lock", waiting):
             made = store.recall(self.name, key)
+            waited_for = made is not None
+            stop_if_asked()
             if made is None:
                 made = self.body(dataclasses.replace(run, key=key), *args, **kwargs)
                 store.remember(self.name, key, made)
                 shutil.rmtree(dataclasses.replace(run, key=key).checkpoints, ignore_errors=True)
-        return Made(made, False, time.monotonic() - began)
+        return Made(made, waited_for, time.monotonic() - began)
 
     def __call__(self, run: Run, *args: P.args, **kwargs: P.kwargs) -> Made:
         """The same as a Prefect task of the flow under way."""
@@ -103,8 +112,12 @@ class Step(Generic[P]):
         key = self.key(*args, **kwargs)
         known = run.store.recall(self.name, key)
 
+        made: Made | None = None
+
         def as_task(step: str, key: str) -> dict[str, object]:  # noqa: ARG001
-            return self.direct(run, *args, **kwargs).ref.to_json()
+            nonlocal made
+            made = self.direct(run, *args, **kwargs)
+            return made.ref.to_json()
 
         prefect_task = Task(
             as_task,
@@ -117,10 +130,12 @@ class Step(Generic[P]):
             result_storage_key=f"{self.name}-{key}.json",
             refresh_cache=known is None,
         )
-        given = prefect_task(self.name, key)
+        prefect_task(self.name, key)
         # The store's word counts; Prefect's result is there for the dashboard.
-        ref = known or Ref.from_json(given)
-        return Made(ref, known is not None, time.monotonic() - began)
+        if made is not None:
+            return made
+        assert known is not None, "without a memo, Prefect's cache is not asked"
+        return Made(known, True, time.monotonic() - began)
 
 
 def step(name: str, version: int) -> Callable[[Callable[Concatenate[Run, P], Ref]], Step[P]]:

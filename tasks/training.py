@@ -8,6 +8,7 @@ import torch
 from artifacts.checkpoint import Checkpoints
 from core.training import Fit, Trainer
 from tasks.dashboard import DashboardProgress
+from tasks.interrupt import Interrupted
 from tasks.progress import bar, say
 from tasks.step import Run
 
@@ -18,7 +19,8 @@ def train(
     """Train to the end, from the newest checkpoint if there is one.
 
     A checkpoint is written at every evaluation and at the end; they stay until the
-    step's result is stored.
+    step's result is stored. When the user asks to stop, one is written after the step
+    under way.
     """
     checkpoints = Checkpoints(run.checkpoints / title)
     fit = Fit(trainer, steps, evaluate_every, patience)
@@ -27,7 +29,7 @@ def train(
         fit.restore(state)
         say(f"{title}: continuing from step {state.step} of {steps}")
     dashboard = DashboardProgress(title)
-    with bar(title, steps, fit.step) as progress, reproducible():
+    with _kept(fit, checkpoints), bar(title, steps, fit.step) as progress, reproducible():
         for update in fit:
             note = ""
             if update.held_out is not None:
@@ -41,6 +43,16 @@ def train(
     best = f"best {fit.best_loss:.4f} at step {fit.best_step}"
     say(f"{title}: {fit.step} steps, loss {fit.history[0]['held_out']:.4f} at first, {best}")
     return fit
+
+
+@contextlib.contextmanager
+def _kept(fit: Fit, checkpoints: Checkpoints) -> Iterator[None]:
+    """An asked-for stop loses no step."""
+    try:
+        yield
+    except Interrupted:
+        checkpoints.save(fit.state())
+        raise
 
 
 @contextlib.contextmanager

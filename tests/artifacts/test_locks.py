@@ -1,10 +1,12 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from artifacts import locks
 from artifacts.locks import locked
 
 # Holds the lock until its input ends (at most 5 s); leaves a mark before it lets go.
@@ -45,7 +47,7 @@ def test_a_free_lock_is_taken_at_once_and_again(tmp_path: Path) -> None:
     assert held == 2
 
 
-def test_a_second_process_waits_and_says_so_once(tmp_path: Path) -> None:
+def test_a_second_process_waits_until_the_first_lets_go(tmp_path: Path) -> None:
     path, told = tmp_path / "a.lock", []
     with holder(path) as other:
 
@@ -56,7 +58,18 @@ def test_a_second_process_waits_and_says_so_once(tmp_path: Path) -> None:
 
         with locked(path, waiting):
             assert Path(f"{path}.let-go").exists()
-    assert told == [None]  # it was alive
+    assert told[0] is None  # it was alive
+
+
+def test_who_waits_can_be_stopped(tmp_path: Path) -> None:
+    def waiting() -> None:
+        raise KeyboardInterrupt
+
+    with holder(tmp_path / "a.lock") as other:
+        with pytest.raises(KeyboardInterrupt), locked(tmp_path / "a.lock", waiting):
+            pytest.fail("the lock was not free")
+        assert other.stdin is not None
+        other.stdin.close()
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
@@ -96,4 +109,68 @@ def test_threads_of_one_process_exclude_each_other(tmp_path: Path) -> None:
 
 def test_two_locks_do_not_meet(tmp_path: Path) -> None:
     with locked(tmp_path / "a.lock", not_waiting), locked(tmp_path / "b.lock", not_waiting):
-        assert {path.name for path in tmp_path.iterdir()} == {"a.lock", "b.lock"}
+        assert {path.name for path in tmp_path.glob("*.lock")} == {"a.lock", "b.lock"}
+
+
+# --- claims, which machines that share a folder see of each other
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(locks, "DEAD_AFTER_SECONDS", 0.5)
+
+
+def elsewhere(path: Path) -> Path:
+    """Another machine's claim on the lock."""
+    claim = path.with_name(f"{path.name}.claim")
+    claim.write_text("other-0123 abcd 0")
+    return claim
+
+
+def test_a_claim_stands_while_the_lock_is_held(tmp_path: Path) -> None:
+    with locked(tmp_path / "a.lock", not_waiting):
+        assert (tmp_path / "a.lock.claim").read_text().startswith(f"{locks.this_machine()} ")
+    assert not (tmp_path / "a.lock.claim").exists()
+
+
+def test_a_held_claim_is_renewed(tmp_path: Path, soon: None) -> None:
+    with locked(tmp_path / "a.lock", not_waiting):
+        first = (tmp_path / "a.lock.claim").read_text()
+        deadline = time.monotonic() + 10
+        while (tmp_path / "a.lock.claim").read_text() in (first, ""):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_living_claim_of_another_machine_is_waited_for(tmp_path: Path, soon: None) -> None:
+    claim, waited = elsewhere(tmp_path / "a.lock"), 0
+
+    def waiting() -> None:
+        nonlocal waited
+        waited += 1
+        claim.write_text(f"other-0123 abcd {waited}")
+        if waited == 100:  # 1 s at least: twice what a dead one is given
+            claim.unlink()
+
+    with locked(tmp_path / "a.lock", waiting):
+        assert waited == 100
+
+
+def test_a_dead_claim_of_another_machine_is_taken_over(tmp_path: Path, soon: None) -> None:
+    claim = elsewhere(tmp_path / "a.lock")
+    with locked(tmp_path / "a.lock", lambda: None):
+        assert claim.read_text().startswith(locks.this_machine())
+
+
+def test_a_dead_claim_of_this_machine_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.lock.claim").write_text(f"{locks.this_machine()} abcd 3")
+    with locked(tmp_path / "a.lock", not_waiting):
+        pass
+
+
+def test_a_claim_that_was_taken_over_is_left_alone(tmp_path: Path) -> None:
+    with locked(tmp_path / "a.lock", not_waiting):
+        claim = elsewhere(tmp_path / "a.lock")
+    assert claim.read_text() == "other-0123 abcd 0"

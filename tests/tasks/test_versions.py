@@ -38,7 +38,8 @@ STEPS: list[Step] = [
 # What a person sees, where data lies, and values that are part of the key anyway.
 NO_RESULT = {
     "artifacts.checkpoint", "artifacts.library", "artifacts.locks", "artifacts.store",
-    "core.config", "core.errors", "core.presets", "tasks.dashboard", "tasks.progress", "tasks.step",
+    "core.config", "core.errors", "core.presets", "tasks.dashboard", "tasks.interrupt",
+    "tasks.progress", "tasks.step",
 }  # fmt: skip
 
 
