@@ -56,6 +56,11 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
 
 
+def readable(path: Path) -> bool:
+    """Whether a checkpoint is whole."""
+    return _read(path) is not None
+
+
 def _read(path: Path) -> TrainingState | None:
     try:
         with safe_open(os.fspath(path), framework="pt") as file:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,18 @@ class Library:
     def names(self) -> list[str]:
         return sorted(path.stem for path in (self.store.folder / "models").glob("*.distill"))
 
-    def add(self, name: str, package: Ref, record: dict[str, object]) -> Path:
+    def add(
+        self, name: str, package: Ref, record: dict[str, object], made: Sequence[Ref] = ()
+    ) -> Path:
         """Put a stored package under a name, replacing an older one at once.
 
         Args:
             record: what the report needs beside the package, kept in this store only.
+            made: all that the build made; pruning the store keeps it.
         """
         path = self.path(name)
-        write_atomically(self._record_path(name), json_bytes(record))
+        refs = [ref.to_json() for ref in (*made, package)]
+        write_atomically(self._record_path(name), json_bytes({**record, "refs": refs}))
         write_atomically(path, self.store.read_bytes(package.digest))
         return path
 
@@ -66,6 +71,13 @@ class Library:
                 "compare it where it was built"
             ) from None
         return data
+
+    def refs(self, name: str) -> list[Ref]:
+        """All that the model's build made; empty for a model that was not built here."""
+        try:
+            return [Ref.from_json(one) for one in self.record(name)["refs"]]
+        except (PackageError, KeyError, TypeError):
+            return []
 
     def _record_path(self, name: str) -> Path:
         return self.store.folder / "models" / f"{name}.json"

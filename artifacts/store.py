@@ -5,6 +5,7 @@
     results/                what Prefect keeps of task results (refs only)
     checkpoints/KEY/        of trainings under way
     locks/KEY.lock          one training of a key at a time
+    runs/ID.json            flow runs under way, locked by their processes
     models/NAME.distill     finished models by name
     reports/NAME.html       their reports
 
@@ -27,6 +28,7 @@ from artifacts.refs import Kind, Ref
 from core.errors import StoreError
 
 CHUNK_BYTES = 1 << 20
+FOLDERS = ("blobs", "memos", "results", "checkpoints", "locks", "runs", "models", "reports")
 
 
 def default_folder() -> Path:
@@ -54,7 +56,7 @@ class Store:
     def __init__(self, folder: Path):
         self.folder = folder.expanduser().absolute()
         try:
-            for name in ("blobs", "memos", "results", "checkpoints", "locks", "models", "reports"):
+            for name in FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(

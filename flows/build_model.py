@@ -122,7 +122,8 @@ def run_build(
     )
     names = {ref.parts["audio"]: source for source, ref in ingested.sounds}
     record = {"validation": checked.to_json(), "names": names}
-    model = library.add(name, stages["package"].ref, record)
+    every = [*ingested.outcomes, *(made.ref for made in stages.values()), *vocoders.values()]
+    model = library.add(name, stages["package"].ref, record, every)
     report = write_report(library, name)
     show_metrics(library, name)
     return Built(

@@ -45,6 +45,13 @@ def parser() -> Parser:
         if name == "compare":
             command.add_argument("--out", metavar="DIR", help="where to (default: MODEL-compare)")
         _common(command)
+    cache = commands.add_parser("cache", help="look after the store: info, verify, prune")
+    cache.add_argument("action", choices=["info", "verify", "prune"])
+    cache.add_argument("--yes", action="store_true", help="prune: really delete, not only list")
+    cache.add_argument(
+        "--days", type=float, default=7.0, help="prune: keep what is younger (default 7)"
+    )
+    _common(cache)
     demo = commands.add_parser("demo-sounds", help="write 24 sounds to try Distill with")
     demo.add_argument("folder", metavar="DIR")
     demo.add_argument("--json", action="store_true", help="print one JSON object")

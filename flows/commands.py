@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +16,8 @@ from artifacts.library import Library
 from artifacts.manifest import Manifest, number_at, text_at
 from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest, verify_package
-from artifacts.store import write_atomically
+from artifacts.store import Store, write_atomically
+from artifacts.upkeep import problems, remove, sizes, total_size, unneeded
 from artifacts.verdict import gates, plain
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
 from core.device import resolve_device
@@ -209,6 +211,55 @@ def compare(asked: Arguments) -> None:
     show(asked, data, [f"report  {data['report']}", f"{len(data['clips'])} clips beside it"])
 
 
+def cache(asked: Arguments) -> None:
+    store = Library.at(asked.store).store
+    match asked.action:
+        case "info":
+            by_folder = {name: dataclasses.asdict(one) for name, one in sizes(store).items()}
+            total = sum(one["bytes"] for one in by_folder.values())
+            names = Library(store).names()
+            data = {
+                "store": str(store.folder),
+                "bytes": total,
+                "folders": by_folder,
+                "models": names,
+            }
+            lines = [
+                f"{store.folder}: {megabytes(total)}, models: {', '.join(names) or 'none yet'}",
+                *[
+                    f"  {name:12} {one['files']:7} files {megabytes(one['bytes']):>12}"
+                    for name, one in by_folder.items()
+                ],
+            ]
+            show(asked, data, lines)
+        case "verify":
+            found = problems(store)
+            show(asked, {"ok": not found, "problems": found}, found or ["the store is whole"])
+            if found:
+                sys.exit(2)
+        case "prune":
+            prune(asked, store)
+
+
+def prune(asked: Arguments, store: Store) -> None:
+    if not 0 <= asked.days < math.inf:
+        raise ConfigError(f"--days cannot be {asked.days:g}; give 0 or more")
+    paths = unneeded(store, asked.days)
+    size = remove(store, paths) if asked.yes else total_size(paths)
+    data = {
+        "deleted": asked.yes,
+        "files": [str(path.relative_to(store.folder)) for path in paths],
+        "bytes": size.bytes,
+    }
+    what = f"{size.files} files, {megabytes(size.bytes)}, that no model in the library needs"
+    hint = f"would delete {what}; with --yes it does"
+    show(asked, data, [f"deleted {what}" if asked.yes else hint])
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
 def write_demo_sounds(asked: Arguments) -> None:
     folder = ready_folder(Path(asked.folder))
     paths = []
@@ -226,5 +277,6 @@ COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "inspect": inspect,
     "verify": verify,
     "compare": compare,
+    "cache": cache,
     "demo-sounds": write_demo_sounds,
 }

@@ -50,7 +50,6 @@ def _under_way(folder: Path) -> Iterator[None]:
     if context is None or context.flow_run is None:
         yield  # called without Prefect
         return
-    folder.mkdir(exist_ok=True)
     _close_dead(folder)
     path = folder / f"{context.flow_run.id}.json"
     new = path.with_suffix(".new")  # seen by others only once it is locked

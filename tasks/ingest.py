@@ -32,6 +32,7 @@ class Ingested:
     sounds: list[tuple[str, Ref]]  # (name, its decoded sound), usable files only
     rejected: list[Rejected]
     decoded_now: int  # files that had not been seen before
+    outcomes: list[Ref]  # of usable and rejected files
 
 
 def file_key(digest: str, config: IngestConfig) -> str:
@@ -99,12 +100,14 @@ def ingest_folder(run: Run, folder: Path, config: IngestConfig, as_tasks: bool) 
             known[source.digest] = ref
     unread = _decode_new(run, list(new.values()), config, as_tasks)
     usable: list[tuple[str, Ref]] = []
+    outcomes: list[Ref] = []
     for source in sources:
         if source.digest in unread:
             rejected.append(Rejected(source.name, unread[source.digest]))
             continue
         ref = known.get(source.digest) or store.recall("ingest", file_key(source.digest, config))
         assert ref is not None
+        outcomes.append(ref)
         if ref.parts:
             usable.append((source.name, ref))
         else:
@@ -114,7 +117,7 @@ def ingest_folder(run: Run, folder: Path, config: IngestConfig, as_tasks: bool) 
     rejected.sort(key=lambda one: one.file)
     if not usable:
         raise AudioError(none_usable(folder, rejected))
-    return Ingested(usable, rejected, len(new))
+    return Ingested(usable, rejected, len(new), outcomes)
 
 
 def none_usable(folder: Path, rejected: Sequence[Rejected]) -> str:

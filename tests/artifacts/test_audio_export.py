@@ -1,3 +1,4 @@
+import resource
 import time
 from pathlib import Path
 
@@ -90,8 +91,26 @@ def test_a_failed_write_leaves_the_old_file(
     def fail(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("artifacts.audio_export.os.fsync", fail)
+    monkeypatch.setattr("artifacts.store.os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
         write_audio(tmp_path / "a.wav", WAVE / 2, 48_000)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
     assert (tmp_path / "a.wav").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("container", "bit_depth"), [("wav", 24), ("wav", 32), ("flac", 16), ("ogg", 24), ("mp3", 24)]
+)
+def test_a_disk_that_does_not_take_the_last_byte_is_an_error(
+    tmp_path: Path, container: Container, bit_depth: BitDepth
+) -> None:
+    write_audio(tmp_path / "a", WAVE, 48_000, container, bit_depth)
+    size = (tmp_path / "a").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_audio(tmp_path / "b", WAVE, 48_000, container, bit_depth)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

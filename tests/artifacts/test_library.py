@@ -67,7 +67,7 @@ def test_adding_replaces_model_and_record(library: Library) -> None:
     old = library.path("kit").open("rb")
     library.add("kit", package(library, b"new"), {"seed": 1})
     assert library.path("kit").read_bytes() == b"new"
-    assert library.record("kit") == {"seed": 1}
+    assert library.record("kit")["seed"] == 1
     with old:
         assert old.read() == b"old"  # who has it open keeps it whole
 
@@ -90,3 +90,11 @@ def test_the_library_lies_in_the_store_asked_for(
     monkeypatch.setenv("DISTILL_STORE", os.fspath(tmp_path / "default"))
     assert Library.at(None).store.folder == tmp_path / "default"
     assert Library.at(str(tmp_path / "other")).store.folder == tmp_path / "other"
+
+
+def test_all_that_a_build_made_is_remembered(library: Library) -> None:
+    mels, model = Ref("mels", "d1", {"a": "d2"}), package(library, b"model")
+    library.add("kit", model, {}, [mels])
+    assert library.refs("kit") == [mels, model]
+    (library.store.folder / "models" / "sent.distill").write_bytes(b"from elsewhere")
+    assert library.refs("sent") == []

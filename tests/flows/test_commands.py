@@ -109,3 +109,31 @@ def test_a_foreign_model_of_the_same_name_is_not_compared(
     (library.store.folder / "models" / "kit.json").write_text(json.dumps(record))
     line = refused(capsys, "compare", str(package), "--store", own_store)
     assert "is not the kit that was built in this store" in line
+
+
+def test_the_store_is_counted_verified_and_pruned(own_store: str, capsys: Capture) -> None:
+    store = Library.at(own_store).store
+    digest = store.put_bytes(b"nobody needs this")
+    info = answered(capsys, "cache", "info", "--store", own_store)
+    assert (info["store"], info["bytes"], info["models"]) == (own_store, 17, [])
+    assert info["folders"]["blobs"] == {"files": 1, "bytes": 17}
+    assert answered(capsys, "cache", "verify", "--store", own_store) == {"ok": True, "problems": []}
+    prune = ["cache", "prune", "--days", "0", "--store", own_store]
+    listed = answered(capsys, *prune)
+    assert listed == {"deleted": False, "files": [f"blobs/{digest[:2]}/{digest}"], "bytes": 17}
+    assert store.holds(digest), "without --yes nothing is deleted"
+    assert answered(capsys, *prune, "--yes") == {**listed, "deleted": True}
+    assert not store.holds(digest)
+
+
+def test_a_damaged_store_fails_its_verification(own_store: str, capsys: Capture) -> None:
+    store = Library.at(own_store).store
+    store.path(store.put_bytes(b"as written")).write_bytes(b"altered")
+    assert code_of(["cache", "verify", "--store", own_store]) == 2
+    assert "was altered; run the build that made it again" in capsys.readouterr().out
+
+
+def test_days_below_zero_are_refused(own_store: str, capsys: Capture) -> None:
+    assert "--days cannot be -1" in refused(
+        capsys, "cache", "prune", "--days", "-1", "--store", own_store
+    )

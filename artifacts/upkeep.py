@@ -1,0 +1,150 @@
+"""Looking after a store: how big it is, whether it is whole, what in it nobody needs."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifacts.checkpoint import readable
+from artifacts.library import Library
+from artifacts.locks import flocked
+from artifacts.package import verify_package
+from artifacts.refs import Ref
+from artifacts.store import FOLDERS, Store, sha256_of
+from core.errors import PackageError, StoreError
+
+SECONDS_A_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Size:
+    files: int
+    bytes: int
+
+
+def sizes(store: Store) -> dict[str, Size]:
+    """Of each folder of the store."""
+    return {name: total_size(_files(store.folder / name)) for name in FOLDERS}
+
+
+def problems(store: Store) -> list[str]:
+    """Every file that is not as it was written, a sentence each; a build mends all of them."""
+    return [*_blob_problems(store), *_memo_problems(store), *_other_problems(store)]
+
+
+def _blob_problems(store: Store) -> Iterator[str]:
+    for path in _blobs(store):
+        if sha256_of(path) != path.name:
+            yield f"blob {path.name} was altered; run the build that made it again"
+
+
+def _memo_problems(store: Store) -> Iterator[str]:
+    for path in _files(store.folder / "memos"):
+        ref = _memo(path)
+        label = f"memo {path.parent.name}/{path.name}"
+        if ref is None:
+            yield f"{label} is no memo; its step is made again when it is asked for"
+        elif gone := [one for one in ref.digests() if not store.path(one).is_file()]:
+            yield f"{label} names blob {gone[0]}, which is missing; its step is made again"
+
+
+def _other_problems(store: Store) -> Iterator[str]:
+    for path in (store.folder / "checkpoints").rglob("step-*.safetensors"):
+        if not readable(path):
+            yield f"checkpoint {path.name} is damaged; training goes on from the one before"
+    library = Library(store)
+    for name in library.names():
+        try:
+            for problem in verify_package(library.path(name)):
+                yield f"{problem}; run its build again"
+        except PackageError as error:  # it went away meanwhile
+            yield str(error)
+
+
+def unneeded(store: Store, days: float) -> list[Path]:
+    """Files that no named model needs and that nothing touched for `days`.
+
+    A model needs all that its build made: with it, a rebuild is still cached and the
+    comparison page can be written again. What is younger may be of an unfinished build.
+
+    Raises:
+        StoreError: a build is under way in this store.
+    """
+    if any(_is_locked(path) for path in (store.folder / "runs").glob("*.json")):
+        raise StoreError(
+            f"a build is under way in {store.folder}; prune when it has ended or stop it"
+        )
+    needed = _needed(store)
+    keys: set[str] = set()
+    found = [path for path in _blobs(store) if path.name not in needed]
+    for path in _files(store.folder / "memos"):
+        ref = _memo(path)
+        if ref is not None and needed.issuperset(ref.digests()):
+            keys.add(path.stem)
+        else:
+            found.append(path)
+    results = _files(store.folder / "results")
+    found += [path for path in results if path.stem.rpartition("-")[2] not in keys]
+    found += _files(store.folder / "checkpoints")
+    found += (store.folder / "blobs").glob("new-*")
+    found += (path for name in FOLDERS for path in (store.folder / name).rglob(".*.part"))
+    oldest = time.time() - days * SECONDS_A_DAY
+    return sorted({path for path in found if _modified(path) <= oldest})
+
+
+def remove(store: Store, paths: list[Path]) -> Size:
+    """Delete these files of the store and the folders that they leave empty."""
+    freed = total_size(paths)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for name in ("blobs", "checkpoints"):
+        inner = [path for path in (store.folder / name).rglob("*") if path.is_dir()]
+        for path in sorted(inner, reverse=True):
+            if not any(path.iterdir()):
+                path.rmdir()
+    return freed
+
+
+def _needed(store: Store) -> set[str]:
+    """Digests of all blobs that the named models' builds made."""
+    library = Library(store)
+    digests: set[str] = set()
+    for name in library.names():
+        digests.update(digest for ref in library.refs(name) for digest in ref.digests())
+    return digests
+
+
+def _blobs(store: Store) -> list[Path]:
+    return [path for path in _files(store.folder / "blobs") if path.parent.name == path.name[:2]]
+
+
+def _memo(path: Path) -> Ref | None:
+    try:
+        return Ref.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return not flocked(file.fileno())
+    except OSError:
+        return False
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def total_size(paths: Sequence[Path]) -> Size:
+    """Of these files together."""
+    return Size(len(paths), sum(path.stat().st_size for path in paths))
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # gone meanwhile
+        return float("inf")
