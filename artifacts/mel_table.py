@@ -20,11 +20,19 @@ COLUMNS = [("sound", pa.string()), ("frames", pa.int32()), ("log_mel", pa.list_(
 
 
 def write_mels(path: Path, mel: MelConfig, rows: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write (sound digest, (F, M) float32) rows; memory of one sound."""
+    """Write (sound digest, (F, M) float32) rows; memory of one sound.
+
+    Raises:
+        StoreError: a mel holds NaN or infinity.
+    """
     contract = json.dumps(dataclasses.asdict(mel), sort_keys=True)
     schema = pa.schema(COLUMNS, metadata={"mel": contract})
     with pq.ParquetWriter(path, schema, compression="none") as writer:
         for sound, log_mel in rows:
+            if not np.isfinite(log_mel).all():
+                raise StoreError(
+                    f"the mel of sound {sound[:12]} holds NaN or infinity; remove that sound"
+                )
             flat = pa.array(log_mel.astype(np.float32).ravel())
             offsets = pa.array([0, len(flat)], pa.int32())
             columns = [

@@ -1,10 +1,13 @@
 """A model opened from its package, ready to play."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import torch
+from torch import Tensor
 
+from artifacts.audio_files import printable
 from artifacts.library import NAME
 from artifacts.package import Package
 from core.config import BuildConfig, VocoderName
@@ -35,7 +38,8 @@ class Model:
             self.name = str(self.manifest["name"])
         except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
             raise PackageError(
-                f"{path.name} lacks what a model needs ({error}); get the file again"
+                f"{path.name} lacks what a model needs ({printable(str(error))}); "
+                "get the file again"
             ) from error
         if not 1 <= self.longest_frames <= LONGEST_NATURAL:
             raise PackageError(
@@ -68,26 +72,57 @@ class Model:
         name = self.winner if vocoder == "auto" else vocoder
         if name not in self.vocoders:
             raise ConfigError(
-                f"{self.path.name} has no {name} vocoder; use auto or {', '.join(self.vocoders)}"
+                f"{self.path.name} has no {printable(name)} vocoder; "
+                f"use auto or {', '.join(self.vocoders)}"
             )
         chosen = next(one for one in self.vocoders if one == name)
-        entry = f"vocoder-{chosen}.safetensors"
-        weights = {} if chosen == "griffinlim" else self.package.tensors(entry)
+        wanted = ["rvqvae", "prior"] + ([] if chosen == "griffinlim" else [f"vocoder-{chosen}"])
+        weights = {one: self.package.tensors(f"{one}.safetensors") for one in wanted}
+        nowhere = torch.device("meta")
+        shapes = {
+            one: {key: tensor.to(nowhere) for key, tensor in tensors.items()}
+            for one, tensors in weights.items()
+        }
         try:
-            rvqvae = RvqVae.from_weights(
-                self.package.tensors("rvqvae.safetensors"), self.config.mel, self.config.rvqvae
-            )
-            prior = Prior.from_weights(self.package.tensors("prior.safetensors"), self.config.prior)
-            return Instrument(
-                self.config.mel,
-                rvqvae.to(device),
-                prior.to(device),
-                vocoder_from_weights(chosen, weights, self.config, device),
-                self.longest_frames,
-            )
+            # First without memory: the settings of a foreign file may ask for terabytes.
+            with nowhere:
+                self._assembled(chosen, shapes, nowhere)
+            return self._assembled(chosen, weights, device)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            first = str(error).splitlines()[0]
+            first = printable(str(error).partition("\n")[0])
             raise PackageError(
                 f"the weights in {self.path.name} do not fit its settings ({first}); "
                 "get the file again"
             ) from error
+
+    def _assembled(
+        self, vocoder: VocoderName, weights: Mapping[str, dict[str, Tensor]], device: torch.device
+    ) -> Instrument:
+        config, codec, prior = self.config, weights["rvqvae"], weights["prior"]
+        _check_codec(codec, prior, config)
+        return Instrument(
+            config.mel,
+            RvqVae.from_weights(codec, config.mel, config.rvqvae).to(device),
+            Prior.from_weights(prior, config.prior).to(device),
+            vocoder_from_weights(vocoder, weights.get(f"vocoder-{vocoder}", {}), config, device),
+            self.longest_frames,
+        )
+
+
+def _check_codec(
+    codec: Mapping[str, Tensor], prior: Mapping[str, Tensor], config: BuildConfig
+) -> None:
+    """Raises ValueError unless the tensors that the nets take their shapes from fit together."""
+    mel, rvqvae = config.mel, config.rvqvae
+    for name, shape in {
+        "mean": (mel.mel_bands,),
+        "scale": (),
+        "encoder_linear": (rvqvae.stack_frames * mel.mel_bands, rvqvae.latent_dim),
+    }.items():
+        if codec[name].shape != shape:
+            raise ValueError(f"{name} has shape {tuple(codec[name].shape)}, not {shape}")
+    levels, codes, dim = codec["codebooks"].shape
+    if not levels or not codes or dim != rvqvae.latent_dim:
+        raise ValueError(f"codebooks cannot have shape {(levels, codes, dim)}")
+    if prior["codebooks"].shape != codec["codebooks"].shape:
+        raise ValueError("the prior and the codec have different codebooks")

@@ -5,7 +5,7 @@ Layout, in this order, ZIP "stored" (never compressed), every entry dated
 between or after; so equal content is an equal file:
 
     manifest.json               first; JSON, UTF-8, sorted keys, indent 1, at most 1 MB
-    rvqvae.safetensors          required: encoder, codebooks, decoder
+    rvqvae.safetensors          required: encoder, codebooks, decoder; finite float32 numbers
     prior.safetensors           required: the model over codes
     vocoder-NAME.safetensors    any number, by name; generators only
     card.md                     required: the model card, Markdown
@@ -30,11 +30,13 @@ refused.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zipfile import ZipInfo
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -51,7 +53,7 @@ from artifacts.package_rules import (
     place,
     sha256,
 )
-from artifacts.stored_zip import zip_bytes
+from artifacts.stored_zip import opened, zip_bytes
 from core.errors import PackageError
 
 
@@ -114,7 +116,8 @@ class Package:
         if name not in self.names():
             raise PackageError(f"{self.path.name} has no {name!a}; it has {self.names()}")
         try:
-            return checked_bytes(self.path, self._infos[name], self.manifest)
+            with opened(self.path) as archive:
+                return checked_bytes(archive, self._infos[name], self.manifest)
         except PackageError as error:
             raise PackageError(f"{self.path.name} {error}") from error
 
@@ -135,20 +138,32 @@ def verify_package(path: Path) -> list[str]:
     """
     _check_exists(path)
     infos, manifest, problems = examine(path)
-    contents = []
-    for info in infos:
-        if entry_problem(info, manifest):
-            continue  # already among the problems
-        try:
-            raw = checked_bytes(path, info, manifest)
-            if info.filename.endswith(".safetensors"):
-                _tensors(info.filename, raw)
-            contents.append((info.filename, raw))
-        except PackageError as error:
-            problems.append(str(error))
+    contents: list[tuple[str, bytes]] = []
+    if infos:
+        contents, damage = _contents(path, infos, manifest)
+        problems += damage
     if not problems and zip_bytes(contents) != path.read_bytes():
         problems.append("is not laid out as Distill writes it; copy or download it again")
     return [f"{path.name} {problem}" for problem in problems]
+
+
+def _contents(
+    path: Path, infos: Sequence[ZipInfo], manifest: Mapping[str, object]
+) -> tuple[list[tuple[str, bytes]], list[str]]:
+    """(name, content) of each whole entry, and what is wrong with the content of the others."""
+    contents, problems = [], []
+    with opened(path) as archive:
+        for info in infos:
+            if entry_problem(info, manifest):
+                continue  # examine has said so
+            try:
+                raw = checked_bytes(archive, info, manifest)
+                if info.filename.endswith(".safetensors"):
+                    _tensors(info.filename, raw)
+                contents.append((info.filename, raw))
+            except PackageError as error:
+                problems.append(str(error))
+    return contents, problems
 
 
 def _tensors(name: str, raw: bytes) -> dict[str, Tensor]:
@@ -156,6 +171,11 @@ def _tensors(name: str, raw: bytes) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = safetensors.torch.load(raw)
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise PackageError(f"holds {name}, which is no safetensors file; rebuild it") from error
+    for key, tensor in sorted(tensors.items()):  # safetensors gives them in any order
+        if tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
+            raise PackageError(
+                f"holds {name}, whose {key!a} is not all finite float32 numbers; get the file again"
+            )
     return tensors
 
 

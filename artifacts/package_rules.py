@@ -8,11 +8,17 @@ import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from artifacts.manifest import MOST_MANIFEST_BYTES, decode_manifest, table_at, value_at
 from artifacts.pickles import refuse_pickle
-from artifacts.stored_zip import directory_problems, read_directory, read_entry, storage_problem
+from artifacts.stored_zip import (
+    directory_problems,
+    opened,
+    read_directory,
+    read_entry,
+    storage_problem,
+)
 from core.errors import PackageError
 
 FORMAT = "distill_model"
@@ -63,10 +69,10 @@ def sha256(raw: bytes) -> str:
 def examine(path: Path) -> tuple[list[ZipInfo], dict[str, object], list[str]]:
     """Directory, manifest, and every problem to be seen without reading the other entries."""
     try:
-        infos, file_bytes = _directory(path)
+        infos = _directory(path)
     except PackageError as error:
         return [], {}, [str(error)]
-    problems = directory_problems(infos, file_bytes)
+    problems = directory_problems(infos)
     try:
         manifest = _read_manifest(path, infos)
     except PackageError as error:  # not ours to judge further
@@ -79,13 +85,13 @@ def examine(path: Path) -> tuple[list[ZipInfo], dict[str, object], list[str]]:
     return infos, manifest, problems
 
 
-def _directory(path: Path) -> tuple[list[ZipInfo], int]:
+def _directory(path: Path) -> list[ZipInfo]:
     try:
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             refuse_pickle(file)
             check_size(size)
-            return read_directory(file), size
+            return read_directory(file)
     except OSError as error:
         raise PackageError(f"cannot be read ({error.strerror}); check the file") from error
 
@@ -101,7 +107,8 @@ def _read_manifest(path: Path, infos: list[ZipInfo]) -> dict[str, object]:
             f"has a manifest of {info.file_size} bytes, at most {MOST_MANIFEST_BYTES} are "
             "allowed; it is no Distill model"
         )
-    manifest = decode_manifest(read_entry(path, info))
+    with opened(path) as archive:
+        manifest = decode_manifest(read_entry(archive, info))
     kind, version = value_at(manifest, "format"), value_at(manifest, "version")
     if kind != FORMAT:
         raise PackageError("is a ZIP but no Distill model; choose a .distill file")
@@ -131,9 +138,9 @@ def entry_problem(info: ZipInfo, manifest: Mapping[str, object]) -> str | None:
     return None
 
 
-def checked_bytes(path: Path, info: ZipInfo, manifest: Mapping[str, object]) -> bytes:
+def checked_bytes(archive: ZipFile, info: ZipInfo, manifest: Mapping[str, object]) -> bytes:
     """An entry's content, equal to what the manifest's SHA-256 says."""
-    raw = read_entry(path, info)
+    raw = read_entry(archive, info)
     if info.filename != MANIFEST and sha256(raw) != _listed_digest(manifest, info.filename):
         raise PackageError(f"holds a changed {info.filename}; copy or download it again")
     return raw

@@ -4,9 +4,10 @@ Knows entries, sizes and offsets; what the entries mean is artifacts.package's
 business. Every error is a PackageError whose message continues "FILE ...".
 """
 
+import contextlib
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -52,40 +53,48 @@ def read_directory(file: BinaryIO) -> list[ZipInfo]:
     """What the central directory lists, in its order; no entry is read.
 
     Raises:
-        PackageError: not a ZIP, cut short, followed by other bytes, or damaged.
+        PackageError: not a ZIP, cut short, followed by other bytes, damaged, or its sizes
+            add up to more than the file.
     """
     _check_end(file)
+    with opened(file) as archive:
+        infos = archive.infolist()
+    claimed, file_bytes = sum(info.file_size for info in infos), file.seek(0, io.SEEK_END)
+    if claimed > file_bytes:  # entries that lie on one another would fill the memory
+        raise PackageError(
+            f"claims {claimed} bytes of entries in a file of {file_bytes}; download it again"
+        )
+    return infos
+
+
+@contextlib.contextmanager
+def opened(file: Path | BinaryIO) -> Iterator[ZipFile]:
+    """The ZIP, for as many entries as are wanted: opening reads its whole directory."""
     try:
-        with ZipFile(file) as archive:
-            return archive.infolist()
+        archive = ZipFile(file)
     except _DAMAGE as error:
         raise PackageError("has a damaged directory; copy or download it again") from error
+    with archive:
+        yield archive
 
 
-def read_entry(path: Path, info: ZipInfo) -> bytes:
+def read_entry(archive: ZipFile, info: ZipInfo) -> bytes:
     """One stored entry's bytes, checked against the ZIP's CRC-32."""
     try:
-        with ZipFile(path) as archive:
-            return archive.read(info)
+        return archive.read(info)
     except _DAMAGE as error:
         raise PackageError(
             f"holds a damaged {info.filename!a}; copy or download it again"
         ) from error
 
 
-def directory_problems(infos: Sequence[ZipInfo], file_bytes: int) -> list[str]:
-    """Doubled entries, and sizes that add up to more than the file."""
+def directory_problems(infos: Sequence[ZipInfo]) -> list[str]:
+    """Doubled entries."""
     names = [info.filename for info in infos]
-    problems = [
+    return [
         f"holds {name!a} more than once; rebuild or download it again"
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
-    claimed = sum(info.file_size for info in infos)
-    if claimed > file_bytes:
-        problems.append(
-            f"claims {claimed} bytes of entries in a file of {file_bytes}; download it again"
-        )
-    return problems
 
 
 def storage_problem(info: ZipInfo) -> str | None:

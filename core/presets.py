@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from typing import Any, get_args, get_type_hints
 
 from core.config import BuildConfig, PresetName
 from core.errors import ConfigError
-from core.hifigan import check_shape
+from core.setting_rules import check, check_value
 
 
 def preset(name: str, seed: int = 0) -> BuildConfig:
@@ -84,7 +83,7 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
 
 
 def configured(name: str, seed: int, settings: Sequence[str]) -> BuildConfig:
-    """The preset with single settings applied in order; see `changed` and `check`."""
+    """The preset with single settings applied in order; see `changed` and core.setting_rules."""
     config = preset(name, seed)
     for setting in settings:
         config = changed(config, setting)
@@ -115,103 +114,9 @@ def changed(config: BuildConfig, setting: str) -> BuildConfig:
             f"there is no setting {setting!r}; give SECTION.FIELD=VALUE, say freev.steps=2000"
         )
     value = _parsed(text.strip(), getattr(section, field_name), path)
-    _check_range(path.strip(), value)
+    check_value(path.strip(), value, getattr(section, field_name))
     change: dict[str, Any] = {field_name: value}
     return dataclasses.replace(config, **{section_name: dataclasses.replace(section, **change)})
-
-
-ZERO_ALLOWED = {
-    "rvqvae.codebook_size", "rvqvae.augmented_copies", "rvqvae.codebook_passes", "rvqvae.dropout",
-    "rvqvae.decoder_steps", "rvqvae.joint_steps", "rvqvae.vae_steps", "rvqvae.vae_beta",
-    "prior.dropout", "prior.corruption", "prior.equalisers", "prior.augmented_share",
-    "prior.weight_decay", "griffinlim.iterations", "griffinlim.momentum",
-    "freev.inversion_updates", "freev.stft_weight", "hifigan.warm_up_steps",
-    "hifigan.mel_weight", "hifigan.stft_weight", "hifigan.feature_weight", "mel.lowest_hz",
-    "augment.equaliser_nats", "augment.gain_nats", "validate.report_sounds", "validate.previews",
-}  # fmt: skip
-SHARES = {
-    "split.held_out_fraction", "split.tail_fraction", "rvqvae.dropout", "prior.dropout",
-    "prior.corruption", "prior.augmented_share", "ingest.peak", "griffinlim.momentum",
-}  # fmt: skip
-
-
-LARGEST = 1e9
-LARGEST_SIZE = 4096  # of a layer, a codebook, a batch: bounds what a foreign file can ask for
-COUNTS = {
-    "steps", "vae_steps", "decoder_steps", "joint_steps", "warm_up_steps", "batch_frames",
-    "sample_rate", "evaluate_every_steps",
-}  # fmt: skip
-
-
-def _check_range(path: str, value: object) -> None:
-    """Raises ConfigError for a number that no build could work with."""
-    if isinstance(value, tuple):
-        for one in value:
-            if isinstance(one, str):
-                raise ConfigError(f"{path} cannot hold {one!r}; give numbers")
-            _check_range(path, one)
-    elif isinstance(value, bool):
-        return
-    elif isinstance(value, int | float):
-        low_enough = value < 1 if path in SHARES else value <= LARGEST
-        high_enough = value >= 0 if path in ZERO_ALLOWED else value > 0
-        high_enough = high_enough or path == "ingest.silence_dbfs"
-        if not (math.isfinite(value) and low_enough and high_enough):
-            raise ConfigError(
-                f"{path} cannot be {value}; give a number "
-                f"{'of 0 or more' if path in ZERO_ALLOWED else 'above 0'}"
-                f"{', below 1' if path in SHARES else ''}"
-            )
-    elif not isinstance(value, str):
-        raise ConfigError(f"{path} cannot hold {value!r}; give numbers")
-
-
-def check(config: BuildConfig) -> None:
-    """Raises ConfigError for settings out of range, or that do not go together."""
-    for name, section in dataclasses.asdict(config).items():
-        if isinstance(section, dict):
-            for key, value in section.items():
-                _check_range(f"{name}.{key}", value)
-                if isinstance(value, int) and value > LARGEST_SIZE and key not in COUNTS:
-                    raise ConfigError(f"{name}.{key} {value} is too large; at most {LARGEST_SIZE}")
-    rvqvae, mel = config.rvqvae, config.mel
-    if mel != type(mel)():
-        raise ConfigError("the mel contract is fixed; leave mel.* as it is")
-    if config.ingest.sample_rate != mel.sample_rate:
-        raise ConfigError(
-            f"ingest.sample_rate {config.ingest.sample_rate} is not the mel's {mel.sample_rate}; "
-            "leave it as it is"
-        )
-    if rvqvae.fewest_levels > rvqvae.most_levels:
-        raise ConfigError(
-            f"rvqvae.fewest_levels {rvqvae.fewest_levels} is above rvqvae.most_levels "
-            f"{rvqvae.most_levels}; lower it"
-        )
-    if rvqvae.stack_frames not in (1, 2):
-        raise ConfigError(f"rvqvae.stack_frames cannot be {rvqvae.stack_frames}; give 1 or 2")
-    if (
-        rvqvae.latent_dim > rvqvae.stack_frames * mel.mel_bands
-        or rvqvae.vae_dim > rvqvae.latent_dim
-    ):
-        raise ConfigError(
-            f"rvqvae.latent_dim {rvqvae.latent_dim} must be at most "
-            f"{rvqvae.stack_frames * mel.mel_bands} and at least rvqvae.vae_dim {rvqvae.vae_dim}"
-        )
-    for name in ("freev", "hifigan"):
-        frames = getattr(config, name).segment_frames
-        if frames * mel.hop_samples < mel.fft_samples:
-            raise ConfigError(
-                f"{name}.segment_frames {frames} is shorter than a window; give "
-                f"{mel.fft_samples // mel.hop_samples} or more"
-            )
-    if config.hifigan.discriminator_divisor not in (1, 2, 4, 8, 16, 32):
-        raise ConfigError(
-            f"hifigan.discriminator_divisor cannot be {config.hifigan.discriminator_divisor}; "
-            "give a power of two up to 32"
-        )
-    if not all(isinstance(one, tuple) for one in config.hifigan.resblock_dilations):
-        raise ConfigError("hifigan.resblock_dilations must hold lists; say [[1,3,5],[1,3,5]]")
-    check_shape(config.hifigan, mel)
 
 
 def _parsed(text: str, current: object, path: str) -> object:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.errors import ConfigError
+from core.errors import ConfigError, PackageError
 from core.prior import Prior
 from core.training import step_generator
 
@@ -41,7 +41,7 @@ def chosen_codes(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
         logits: (B, K) with -inf for the impossible.
         uniform: (B,) in [0, 1), the row's one random number.
     Returns:
-        (B,) int64.
+        (B,) int64; -1 where the logits hold NaN or nothing possible.
     """
     ordered, order = (logits / sampling.temperature).sort(dim=-1, descending=True)
     if sampling.top_k:
@@ -52,7 +52,8 @@ def chosen_codes(logits: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
     reach = share.cumsum(-1)
     place = (reach <= uniform[:, None] * reach[:, -1:]).sum(-1)
     last = (share > 0).sum(-1) - 1
-    return order.gather(-1, torch.minimum(place, last)[:, None])[:, 0]
+    chosen = order.gather(-1, torch.minimum(place, last).clamp_min(0)[:, None])[:, 0]
+    return chosen.masked_fill(last < 0, -1)
 
 
 class Dice:
@@ -90,6 +91,8 @@ def sample_codes(
         frames: the length of every sound; None lets each end when the prior ends it.
     Returns:
         (F, L) int64 each, F at least 1.
+    Raises:
+        PackageError: the weights are so large that their products are no numbers any more.
     """
     prior.eval()
     device = prior.start.device
@@ -108,6 +111,8 @@ def sample_codes(
         ended = codes[:, 0] == prior.end
         length = torch.where(ended.cpu() & (length == limit), number, length)
         drawn.append(codes.cpu())
+        if bool((drawn[-1] < 0).any()):
+            raise PackageError("the model's weights overflow; do not use this file")
         if frames is None and bool((length < number + 1).all()):
             break
         previous = codes[:, None]

@@ -97,6 +97,7 @@ class Fit:
         self.best_step = 0
         self.best = copied(trainer.modules[trainer.packaged].state_dict())
         self.history: list[dict[str, float]] = [{"step": 0, "held_out": self.best_loss}]
+        self._unchecked: list[Mapping[str, Tensor]] = []  # losses of the latest steps, in order
 
     @property
     def finished(self) -> bool:
@@ -110,26 +111,38 @@ class Fit:
         """Train to the end, yielding after every update.
 
         Raises:
-            TrainingError: the held-out loss is not finite; says at which step.
+            TrainingError: a loss is not finite; says which and at which step.
         """
         while not self.finished:
             losses = self.trainer.step(self.step)
             self.step += 1
+            self._unchecked.append(losses)
             held_out = None
             if self.step % self.evaluate_every == 0 or self.step == self.steps:
                 held_out = self._evaluate(losses)
             yield Progress(self.step, self.steps, losses, held_out)
 
     def _evaluate(self, losses: Mapping[str, Tensor]) -> float:
-        held_out = self.trainer.held_out_loss()
+        self.check()
+        held_out = finite("held-out loss", self.trainer.held_out_loss(), self.step)
         row = {name: float(value) for name, value in losses.items()}
-        for name, value in {**row, "held-out loss": held_out}.items():
-            finite(name, value, self.step)
         self.history.append({"step": self.step, "held_out": held_out, **row})
         if held_out < self.best_loss:
             self.best_loss, self.best_step = held_out, self.step
             self.best = copied(self.trainer.modules[self.trainer.packaged].state_dict())
         return held_out
+
+    def check(self) -> None:
+        """Look at the losses of all steps since the last look: only now are they waited for.
+
+        Raises:
+            TrainingError: one is not finite; names the first step where it is so.
+        """
+        first = self.step - len(self._unchecked)
+        for number, losses in enumerate(self._unchecked, first + 1):
+            for name, value in losses.items():
+                finite(name, float(value), number)
+        self._unchecked.clear()
 
     def state(self) -> TrainingState:
         """Everything that `restore` needs, as flat named tensors and numbers.

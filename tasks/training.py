@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from artifacts.checkpoint import Checkpoints
+from core.errors import TrainingError
 from core.training import Fit, Trainer
 from tasks.dashboard import DashboardProgress
 from tasks.interrupt import Interrupted
@@ -29,7 +30,12 @@ def train(
         fit.restore(state)
         say(f"{title}: continuing from step {state.step} of {steps}")
     dashboard = DashboardProgress(title)
-    with _kept(fit, checkpoints), bar(title, steps, fit.step) as progress, reproducible():
+    with (
+        _named(title),
+        _kept(fit, checkpoints),
+        bar(title, steps, fit.step) as progress,
+        reproducible(),
+    ):
         for update in fit:
             note = ""
             if update.held_out is not None:
@@ -46,11 +52,21 @@ def train(
 
 
 @contextlib.contextmanager
+def _named(title: str) -> Iterator[None]:
+    """An error says which training it comes from."""
+    try:
+        yield
+    except TrainingError as error:
+        raise TrainingError(f"{title}: {error}") from error
+
+
+@contextlib.contextmanager
 def _kept(fit: Fit, checkpoints: Checkpoints) -> Iterator[None]:
-    """An asked-for stop loses no step."""
+    """An asked-for stop loses no step; what has gone wrong is not kept."""
     try:
         yield
     except Interrupted:
+        fit.check()
         checkpoints.save(fit.state())
         raise
 

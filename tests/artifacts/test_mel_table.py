@@ -27,6 +27,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mels"
 
 
+def test_a_mel_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    broken = np.full((2, 3), np.nan, np.float32)
+    with pytest.raises(StoreError, match=r"^the mel of sound bad holds NaN or infinity; remove"):
+        write_mels(tmp_path / "mels", MEL, [("bad", broken)])
+
+
 def test_mels_are_read_back_bit_for_bit_in_any_order(path: Path) -> None:
     table = MelTable(path)
     assert table.sounds == ["b", "a", "c"]

@@ -7,7 +7,7 @@ import torch
 
 from artifacts.store import Store
 from artifacts.weights import load_weights, weights_bytes
-from core.errors import StoreError
+from core.errors import StoreError, TrainingError
 
 GRID = torch.arange(6.0).reshape(2, 3)
 WEIGHTS = {"b.weight": GRID, "a": torch.tensor(1.5), "c": torch.tensor([1, 2], dtype=torch.int64)}
@@ -16,6 +16,12 @@ WEIGHTS = {"b.weight": GRID, "a": torch.tensor(1.5), "c": torch.tensor([1, 2], d
 def test_the_same_tensors_give_the_same_bytes_in_any_order() -> None:
     all_orders = {weights_bytes(dict(order)) for order in permutations(WEIGHTS.items())}
     assert len(all_orders) == 1
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_not_kept(value: float) -> None:
+    with pytest.raises(TrainingError, match=r"^b.weight holds NaN or infinity"):
+        weights_bytes({**WEIGHTS, "b.weight": GRID.where(GRID != 3, value)})
 
 
 def test_other_tensors_give_other_bytes() -> None:

@@ -112,7 +112,7 @@ def test_finished_training_has_no_more_steps() -> None:
 def test_loss_that_is_no_number_stops_training_and_says_where(value: float) -> None:
     with pytest.raises(TrainingError, match=rf"held-out loss is {value} at step 2;"):
         run(Fit(Scripted([5, value]), steps=4, evaluate_every=2))
-    with pytest.raises(TrainingError, match=rf"^loss is {value} at step 2;"):
+    with pytest.raises(TrainingError, match=rf"^loss is {value} at step 1;"):
         run(Fit(Scripted([5, 4], loss=value), steps=4, evaluate_every=2))
 
 
