@@ -11,9 +11,8 @@ import numpy as np
 
 from artifacts.refs import Ref
 from artifacts.store import Store
-from core.config import IngestConfig, SplitConfig
+from core.config import IngestConfig
 from core.errors import StoreError
-from core.split import SplitKind, split_sounds
 
 
 @dataclass(frozen=True)
@@ -21,20 +20,13 @@ class Sound:
     digest: str  # sha256 of its float32 samples, and the blob that holds them
     samples: int
     peak: float  # before the gain
-    copies: int  # files with exactly these samples
-    held_out: bool
 
 
 @dataclass(frozen=True)
 class SoundSet:
     sample_rate: int
     gain: float  # one for the whole set
-    split: SplitKind
     sounds: tuple[Sound, ...]
-
-    @property
-    def files(self) -> int:
-        return sum(sound.copies for sound in self.sounds)
 
     @property
     def seconds(self) -> float:
@@ -72,21 +64,11 @@ class SoundSet:
         return cls(sounds=sounds, **data)
 
 
-def gathered(
-    decoded: list[tuple[str, int, float]], ingest: IngestConfig, split: SplitConfig
-) -> SoundSet:
-    """The set of (digest, samples, peak) of usable files: duplicates joined, split, one gain."""
-    copies: dict[str, int] = {}
-    for digest, _, _ in decoded:
-        copies[digest] = copies.get(digest, 0) + 1
-    parted = split_sounds(list(copies), split)
+def gathered(decoded: list[tuple[str, int, float]], ingest: IngestConfig) -> SoundSet:
+    """The set of (digest, samples, peak) of usable files: duplicates joined, one gain."""
     distinct = {digest: (samples, peak) for digest, samples, peak in decoded}
     return SoundSet(
         sample_rate=ingest.sample_rate,
         gain=ingest.peak / max(peak for _, _, peak in decoded),
-        split=parted.kind,
-        sounds=tuple(
-            Sound(digest, *distinct[digest], copies[digest], digest in parted.held_out)
-            for digest in sorted(distinct)
-        ),
+        sounds=tuple(Sound(digest, *distinct[digest]) for digest in sorted(distinct)),
     )

@@ -10,8 +10,7 @@ from artifacts.mel_table import MelTable
 from artifacts.refs import Ref
 from artifacts.sound_set import SoundSet
 from artifacts.store import Store
-from core.config import SplitConfig
-from core.split import Part, divide
+from core.split import Part, Split, divide
 
 
 @dataclass(frozen=True)
@@ -23,19 +22,18 @@ class TrainingData:
 
     store: Store
     sounds: SoundSet
+    split: Split
     table: MelTable
     train: list[Part]
     held_out: list[Part]
 
     @classmethod
-    def open(cls, store: Store, sounds: Ref, mels: Ref, split: SplitConfig) -> "TrainingData":
+    def open(cls, store: Store, sounds: Ref, mels: Ref, split: Split) -> "TrainingData":
         sound_set = SoundSet.load(store, sounds)
         table = MelTable(store.path(mels.digest))
         assert table.sounds == [sound.digest for sound in sound_set.sounds]
-        train, held_out = divide(
-            table.frames, [sound.held_out for sound in sound_set.sounds], sound_set.split, split
-        )
-        return cls(store, sound_set, table, train, held_out)
+        train, held_out = divide(table.sounds, table.frames, split)
+        return cls(store, sound_set, split, table, train, held_out)
 
     @property
     def whole(self) -> list[Part]:

@@ -19,8 +19,11 @@ SHORTEST_TAIL = 4  # frames; a sound too short for such a tail is trained on who
 
 @dataclass(frozen=True)
 class Split:
+    """What is held out of a set; equal for all settings that come to the same."""
+
     kind: SplitKind
-    held_out: frozenset[str]  # digests of held-out sounds; empty when tails are held out
+    held_out: tuple[str, ...] = ()  # digests of held-out sounds; none when tails are held out
+    tail_fraction: float = 0.0  # of each sound's frames; 0 when whole sounds are held out
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,13 @@ def split_sounds(digests: Sequence[str], config: SplitConfig) -> Split:
     """
     distinct = sorted(set(digests), key=lambda d: hashlib.sha256(f"split/{d}".encode()).digest())
     if len(distinct) < config.few_files:
-        return Split("tails", frozenset())
+        return Split("tails", tail_fraction=config.tail_fraction)
     count = max(2, round(len(distinct) * config.held_out_fraction))
-    return Split("files", frozenset(distinct[:count]))
+    return Split("files", tuple(sorted(distinct[:count])))
 
 
 def divide(
-    frames: Sequence[int], held_out: Sequence[bool], kind: SplitKind, config: SplitConfig
+    digests: Sequence[str], frames: Sequence[int], split: Split
 ) -> tuple[list[Part], list[Part]]:
     """The training parts and the held-out parts of sounds with these numbers of mel frames.
 
@@ -63,15 +66,16 @@ def divide(
     Raises:
         AudioError: nothing would be left to train on or to judge by.
 
-    >>> divide([100, 6], [False, False], "tails", SplitConfig())[1]
+    >>> divide(["a", "b"], [100, 6], Split("tails", tail_fraction=0.15))[1]
     [Part(sound=0, first=86, last=100, ends=True)]
     """
     train: list[Part] = []
     judged: list[Part] = []
-    for sound, (count, is_held_out) in enumerate(zip(frames, held_out, strict=True)):
-        tail = round(count * config.tail_fraction)
-        if kind == "files":
-            (judged if is_held_out else train).append(Part(sound, 0, count))
+    held_out = set(split.held_out)
+    for sound, (digest, count) in enumerate(zip(digests, frames, strict=True)):
+        tail = round(count * split.tail_fraction)
+        if split.kind == "files":
+            (judged if digest in held_out else train).append(Part(sound, 0, count))
         elif tail < SHORTEST_TAIL:
             train.append(Part(sound, 0, count))
         else:

@@ -17,11 +17,12 @@ from artifacts.store import json_bytes
 from core.config import BuildConfig, VocoderName
 from core.device import resolve_device
 from core.presets import configured
+from core.split import Split
 from flows.dashboard import show_metrics
 from flows.report import write_report
 from flows.runs import recorded
 from tasks.encode_codes import encode_codes
-from tasks.ingest import gather_sounds, ingest_folder
+from tasks.ingest import gather_sounds, ingest_folder, split_of
 from tasks.mels import analyse_mels
 from tasks.package import package_model
 from tasks.progress import say
@@ -29,7 +30,7 @@ from tasks.step import Made, Run
 from tasks.train_prior import train_prior
 from tasks.train_rvqvae import train_rvqvae
 from tasks.train_vocoder import train_freev, train_hifigan
-from tasks.validate import validate
+from tasks.validate import read_by_validation, validate
 
 
 @dataclass
@@ -86,7 +87,8 @@ def run_build(
     ingested = ingest_folder(run, audio_dir, config.ingest, as_tasks=True)
     tell_rejected(ingested.rejected)
     files = sorted((ref for _, ref in ingested.sounds), key=lambda ref: ref.digest)
-    sounds = gather_sounds(run, files, config.ingest, config.split)
+    sounds = gather_sounds(run, files, config.ingest)
+    split = split_of(run, sounds.ref, config.split)
     stages["ingest"] = Made(
         sounds.ref,
         sounds.cached and ingested.decoded_now == 0,
@@ -95,7 +97,7 @@ def run_build(
     stages["mels"] = analyse_mels(run, sounds.ref, config.mel)
     inputs = (sounds.ref, stages["mels"].ref)
     stages["rvqvae"] = train_rvqvae(
-        run, *inputs, config.mel, config.rvqvae, config.augment, config.split, config.seed
+        run, *inputs, config.mel, config.rvqvae, config.augment, split, config.seed
     )
     rvqvae = stages["rvqvae"].ref
     stages["codes"] = encode_codes(
@@ -107,14 +109,22 @@ def run_build(
         config.prior.speeds,
         config.prior.equalisers,
         config.augment,
-        config.split,
+        split,
         config.seed,
     )
     codes = stages["codes"].ref
     stages["prior"] = train_prior(run, codes, rvqvae, config.prior, config.seed)
-    vocoders, stages["vocoder"] = train_vocoders(run, inputs, rvqvae, config)
+    vocoders, stages["vocoder"] = train_vocoders(run, inputs, rvqvae, split, config)
     stages["validate"] = validate(
-        run, *inputs, rvqvae, codes, stages["prior"].ref, vocoders, config
+        run,
+        *inputs,
+        rvqvae,
+        codes,
+        stages["prior"].ref,
+        vocoders,
+        len(files),
+        split,
+        read_by_validation(config, vocoders),
     )
     checked = stages["validate"].ref
     stages["package"] = package_model(
@@ -137,18 +147,16 @@ def run_build(
 
 
 def train_vocoders(
-    run: Run, inputs: tuple[Ref, Ref], rvqvae: Ref, config: BuildConfig
+    run: Run, inputs: tuple[Ref, Ref], rvqvae: Ref, split: Split, config: BuildConfig
 ) -> tuple[dict[VocoderName, Ref], Made]:
     """Those that the config trains, and the stage as a whole."""
     made: dict[VocoderName, Made] = {}
     shared = (config.mel, config.rvqvae)
     if config.freev.train:
-        made["freev"] = train_freev(
-            run, *inputs, rvqvae, *shared, config.freev, config.split, config.seed
-        )
+        made["freev"] = train_freev(run, *inputs, rvqvae, *shared, config.freev, split, config.seed)
     if config.hifigan.train:
         made["hifigan"] = train_hifigan(
-            run, *inputs, rvqvae, *shared, config.hifigan, config.split, config.seed
+            run, *inputs, rvqvae, *shared, config.hifigan, split, config.seed
         )
     refs = {name: one.ref for name, one in made.items()}
     every = json_bytes({name: ref.digest for name, ref in refs.items()})

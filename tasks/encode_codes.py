@@ -9,9 +9,9 @@ from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.augment import at_speed, equalised, equaliser_curves
-from core.config import AugmentConfig, MelConfig, RvqvaeConfig, SplitConfig
+from core.config import AugmentConfig, MelConfig, RvqvaeConfig
 from core.rvqvae import RvqVae
-from core.split import Part
+from core.split import Part, Split
 from core.training import step_generator
 from tasks.progress import bar
 from tasks.step import Run, step
@@ -28,7 +28,7 @@ def encode_codes(
     speeds: tuple[float, ...],
     equalisers: int,
     augment: AugmentConfig,
-    split: SplitConfig,
+    split: Split,
     seed: int,
 ) -> Ref:
     """Codes of training and held-out parts, and of copies at other speeds and equalisers."""
@@ -59,7 +59,7 @@ def encode_codes(
             rows += [row(part, "augmented", copy) for copy in copies(log_mel)]
             progress.update(done, "sounds")
     rows += [row(part, "held_out", data.log_mel(part)) for part in data.held_out]
-    if data.sounds.split == "tails":
+    if data.split.kind == "tails":
         rows += [row(part, "whole", data.log_mel(part)) for part in data.whole]
     with run.store.new_file() as path:
         write_codes(path, rows)

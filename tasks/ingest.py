@@ -13,15 +13,17 @@ from pathlib import Path
 from artifacts.audio_decode import decode
 from artifacts.audio_files import Rejected, SourceFile, scan
 from artifacts.refs import Ref
-from artifacts.sound_set import gathered
+from artifacts.sound_set import SoundSet, gathered
 from artifacts.store import Store, disk_is_full, json_bytes, sha256_of
 from core.config import IngestConfig, SplitConfig
 from core.errors import AudioError
+from core.split import Split, split_sounds
 from tasks.interrupt import asked_to_stop
 from tasks.progress import bar
-from tasks.step import Run, identity, step
+from tasks.step import Run, step
 
-BATCH_FILES = 12
+FEWEST_IN_BATCH = 12
+MOST_BATCHES = 100  # Prefect keeps some 100 kB of every task
 VERSION = 1  # raise when the same bytes would decode to other samples
 
 
@@ -36,8 +38,9 @@ class Ingested:
 
 
 def file_key(digest: str, config: IngestConfig) -> str:
-    """Under which a file's outcome is remembered."""
-    return hashlib.sha256(json_bytes([VERSION, digest, identity(config)])).hexdigest()
+    """Under which a file's outcome is remembered; the set's peak has no part in it."""
+    used = [config.sample_rate, config.shortest_seconds, config.silence_dbfs]
+    return hashlib.sha256(json_bytes([VERSION, digest, used])).hexdigest()
 
 
 def ingest_batch(
@@ -137,9 +140,10 @@ def _decode_new(
     run: Run, new: Sequence[SourceFile], config: IngestConfig, as_tasks: bool
 ) -> dict[str, str]:
     """Decode in batches; returns what `ingest_batch` does, of all of them."""
+    size = max(FEWEST_IN_BATCH, -(-len(new) // MOST_BATCHES))
     batches = [
-        [(str(source.path), source.digest) for source in new[first : first + BATCH_FILES]]
-        for first in range(0, len(new), BATCH_FILES)
+        [(str(source.path), source.digest) for source in new[first : first + size]]
+        for first in range(0, len(new), size)
     ]
     results = _mapped(run, batches, config) if as_tasks else _plain(run, batches, config)
     unread: dict[str, str] = {}
@@ -170,13 +174,18 @@ def _mapped(
         yield future.result()
 
 
-@step("ingest", version=1)
-def gather_sounds(run: Run, files: list[Ref], ingest: IngestConfig, split: SplitConfig) -> Ref:
-    """Join duplicates, split into training and held-out, choose the one gain."""
+@step("ingest", version=2)
+def gather_sounds(run: Run, files: list[Ref], ingest: IngestConfig) -> Ref:
+    """Join duplicates, choose the one gain."""
     store = run.store
     decoded = []
     for ref in files:
         record = store.read_json(ref.digest)
         assert isinstance(record, dict)
         decoded.append((ref.parts["audio"], int(record["samples"]), float(record["peak"])))
-    return gathered(decoded, ingest, split).store(store)
+    return gathered(decoded, ingest).store(store)
+
+
+def split_of(run: Run, sounds: Ref, config: SplitConfig) -> Split:
+    """What is held out: trainings depend on this, not on the settings behind it."""
+    return split_sounds([one.digest for one in SoundSet.load(run.store, sounds).sounds], config)

@@ -11,7 +11,7 @@ from core.config import BuildConfig
 from core.estimate import stage_seconds, this_machine
 from core.sizing import codebook_size, training_steps
 from core.split import divide
-from tasks.ingest import gather_sounds, ingest_folder
+from tasks.ingest import gather_sounds, ingest_folder, split_of
 from tasks.step import Run
 
 
@@ -29,18 +29,16 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
     """Decode the sounds (a build then finds them decoded), size the models, estimate."""
     ingested = ingest_folder(run, folder, config.ingest, as_tasks=False)
     files = sorted((ref for _, ref in ingested.sounds), key=lambda ref: ref.digest)
-    sounds = SoundSet.load(
-        run.store, gather_sounds.direct(run, files, config.ingest, config.split).ref
-    )
+    gathered = gather_sounds.direct(run, files, config.ingest).ref
+    sounds, split = SoundSet.load(run.store, gathered), split_of(run, gathered, config.split)
     frames = [sound.samples // config.mel.hop_samples for sound in sounds.sounds]
-    held_out = [sound.held_out for sound in sounds.sounds]
-    train, _ = divide(frames, held_out, sounds.split, config.split)
+    train, _ = divide([sound.digest for sound in sounds.sounds], frames, split)
     code_frames = sum(-(-part.frames // config.rvqvae.stack_frames) for part in train)
     cpu = this_machine(torch.device("cpu"))
     device = cpu if run.device.type == "cpu" else this_machine(run.device)
     estimate = stage_seconds(config, sounds.seconds, code_frames, cpu, device)
     return Plan(
-        usable=sounds.files,
+        usable=len(files),
         rejected=[dataclasses.asdict(one) for one in ingested.rejected],
         seconds_of_audio=sounds.seconds,
         sizes={
@@ -50,5 +48,5 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
             "prior_steps": training_steps(code_frames, config.prior.steps),
         },
         estimate_seconds={**estimate, "total": sum(estimate.values())},
-        held_out=sounds.split,
+        held_out=split.kind,
     )

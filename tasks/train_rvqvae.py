@@ -8,12 +8,13 @@ from torch import Tensor
 from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import weights_bytes
-from core.config import AugmentConfig, MelConfig, RvqvaeConfig, SplitConfig
+from core.config import AugmentConfig, MelConfig, RvqvaeConfig
 from core.metrics import codebook_health
 from core.rvqvae import ContinuousVae, RvqVae
 from core.rvqvae_fit import first_levels, fit_linear_start
 from core.rvqvae_training import CodecStage, CodecTrainer, choose_levels
 from core.sizing import codebook_size, training_steps
+from core.split import Split
 from core.training import Fit, step_seed
 from tasks.progress import say
 from tasks.step import Run, step
@@ -28,7 +29,7 @@ def train_rvqvae(
     mel: MelConfig,
     config: RvqvaeConfig,
     augment: AugmentConfig,
-    split: SplitConfig,
+    split: Split,
     seed: int,
 ) -> Ref:
     """Fit and train; the record says what each stage was worth on held-out sound."""
@@ -65,7 +66,7 @@ def train_rvqvae(
         "versions": {"torch": torch.__version__},
         "sizes": {"codebook_size": size, "levels": levels, "latent_dim": config.latent_dim},
         "code_frames": code_frames,
-        "split": data.sounds.split,
+        "split": data.split.kind,
         "log_mel_l1": best.best_loss,
         "vae_log_mel_l1": vae.best_loss,
         "linear_log_mel_l1": curve,

@@ -8,13 +8,13 @@ import torch
 from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights, weights_bytes
-from core.config import FreevConfig, HifiganConfig, MelConfig, RvqvaeConfig, SplitConfig
+from core.config import FreevConfig, HifiganConfig, MelConfig, RvqvaeConfig
 from core.freev_training import FreevTrainer
 from core.hifigan import HifiganGenerator
 from core.hifigan_training import HifiganTrainer
 from core.rvqvae import RvqVae
 from core.sizing import training_steps
-from core.split import Part
+from core.split import Part, Split
 from core.training import Fit
 from core.vocoder_data import WavePair
 from tasks.step import Run, step
@@ -36,7 +36,7 @@ def training_pairs(
     rvqvae: Ref,
     mel: MelConfig,
     codec: RvqvaeConfig,
-    split: SplitConfig,
+    split: Split,
 ) -> tuple[list[WavePair], list[WavePair]]:
     """Training and held-out pairs."""
     data = TrainingData.open(run.store, sounds, mels, split)
@@ -53,7 +53,7 @@ def train_freev(
     mel: MelConfig,
     codec: RvqvaeConfig,
     config: FreevConfig,
-    split: SplitConfig,
+    split: Split,
     seed: int,
 ) -> Ref:
     """FreeV, the fast path on a CPU."""
@@ -74,7 +74,7 @@ def train_hifigan(
     mel: MelConfig,
     codec: RvqvaeConfig,
     config: HifiganConfig,
-    split: SplitConfig,
+    split: Split,
     seed: int,
 ) -> Ref:
     """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept."""

@@ -22,6 +22,7 @@ from core.metrics import overlap_8gram
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
+from core.split import Split
 from core.training import step_seed
 from core.vocoder import Vocoder
 from core.vocoder_data import spread
@@ -42,11 +43,18 @@ def validate(
     codes: Ref,
     prior: Ref,
     vocoders: dict[VocoderName, Ref],
+    files: int,
+    split: Split,
     config: BuildConfig,
 ) -> Ref:
-    """Measure the finished model on held-out sounds; the record holds every figure."""
+    """Measure the finished model on held-out sounds; the record holds every figure.
+
+    Args:
+        files: usable ones, copies counted.
+        config: as `read_by_validation` gives it.
+    """
     store = run.store
-    data = TrainingData.open(store, sounds, mels, config.split)
+    data = TrainingData.open(store, sounds, mels, split)
     codec = RvqVae.from_weights(
         load_weights(store, rvqvae.parts["weights"]), config.mel, config.rvqvae
     )
@@ -80,7 +88,7 @@ def validate(
         copied_real,
         from_model,
         best,
-        few_files=data.sounds.split == "tails",
+        few_files=split.kind == "tails",
     )
     record = {
         "vocoder": best,
@@ -90,12 +98,22 @@ def validate(
         "gates": {name: dataclasses.asdict(gate) for name, gate in checked.items()},
         "clips": clips,
         "previews": previews,
-        "files": data.sounds.files,
+        "files": files,
         "seconds_of_audio": data.sounds.seconds,
-        "split": data.sounds.split,
+        "split": split.kind,
         "held_out_sounds": len(data.held_out),
     }
     return Ref("validation", store.put_json("validation", record).digest, parts)
+
+
+def read_by_validation(config: BuildConfig, vocoders: Mapping[VocoderName, Ref]) -> BuildConfig:
+    """The config with all that validating does not read at its default.
+
+    A change there would otherwise measure the same model again.
+    """
+    default, unread = BuildConfig(), ["preset", "ingest", "split", "augment"]
+    unread += [name for name in ("freev", "hifigan") if name not in vocoders]
+    return dataclasses.replace(config, **{name: getattr(default, name) for name in unread})
 
 
 def record_of(store: Store, ref: Ref) -> dict[str, Any]:

@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifacts.library import Library
 from artifacts.refs import Ref
 from artifacts.store import Store
 from core.config import BuildConfig, VocoderName
 from core.presets import configured
+from core.split import Split
+from flows.report import write_report
 from tasks.encode_codes import encode_codes
-from tasks.ingest import gather_sounds, ingest_folder
+from tasks.ingest import Ingested, gather_sounds, ingest_folder, split_of
 from tasks.mels import analyse_mels
 from tasks.package import package_model
-from tasks.step import Run
+from tasks.step import Made, Run
 from tasks.train_prior import train_prior
 from tasks.train_rvqvae import train_rvqvae
 from tasks.train_vocoder import train_freev, train_hifigan
-from tasks.validate import validate
+from tasks.validate import read_by_validation, validate
 
 # Far below tiny: every stage for real, in seconds.
 SMALL = [
@@ -42,6 +45,7 @@ class Line:
     run: Run
     config: BuildConfig
     sounds: Ref
+    split: Split
     mels: Ref
     rvqvae: Ref
     codes: Ref
@@ -49,6 +53,8 @@ class Line:
     vocoders: dict[VocoderName, Ref]
     validation: Ref
     package: Ref
+    files: Ingested
+    made: dict[str, Made]  # by step, in their order
 
     @property
     def store(self) -> Store:
@@ -59,14 +65,22 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
     """Every step in the order of flows.build_model."""
     config = configured("tiny", seed, SMALL)
     run = Run(str(store), device)
-    mel, split = config.mel, config.split
+    mel = config.mel
     found = ingest_folder(run, folder, config.ingest, as_tasks=False)
     files = sorted((ref for _, ref in found.sounds), key=lambda ref: ref.digest)
-    sounds = gather_sounds.direct(run, files, config.ingest, split).ref
-    mels = analyse_mels.direct(run, sounds, mel).ref
+    steps: dict[str, Made] = {}
+
+    def kept(step: str, made: Made) -> Ref:
+        steps[step] = made
+        return made.ref
+
+    sounds = kept("ingest", gather_sounds.direct(run, files, config.ingest))
+    split = split_of(run, sounds, config.split)
+    mels = kept("mels", analyse_mels.direct(run, sounds, mel))
     inputs = (sounds, mels)
-    rvqvae = train_rvqvae.direct(run, *inputs, mel, config.rvqvae, config.augment, split, seed).ref
-    codes = encode_codes.direct(
+    trained = train_rvqvae.direct(run, *inputs, mel, config.rvqvae, config.augment, split, seed)
+    rvqvae = kept("rvqvae", trained)
+    encoded = encode_codes.direct(
         run,
         *inputs,
         rvqvae,
@@ -77,13 +91,45 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
         config.augment,
         split,
         seed,
-    ).ref
-    prior = train_prior.direct(run, codes, rvqvae, config.prior, seed).ref
+    )
+    codes = kept("codes", encoded)
+    prior = kept("prior", train_prior.direct(run, codes, rvqvae, config.prior, seed))
     shared = (*inputs, rvqvae, mel, config.rvqvae)
+    freev = train_freev.direct(run, *shared, config.freev, split, seed)
+    hifigan = train_hifigan.direct(run, *shared, config.hifigan, split, seed)
     vocoders: dict[VocoderName, Ref] = {
-        "freev": train_freev.direct(run, *shared, config.freev, split, seed).ref,
-        "hifigan": train_hifigan.direct(run, *shared, config.hifigan, split, seed).ref,
+        "freev": kept("freev", freev),
+        "hifigan": kept("hifigan", hifigan),
     }
-    checked = validate.direct(run, *inputs, rvqvae, codes, prior, vocoders, config).ref
-    package = package_model.direct(run, "kit", rvqvae, prior, vocoders, checked, config).ref
-    return Line(run, config, *inputs, rvqvae, codes, prior, vocoders, checked, package)
+    asked = (len(files), split, read_by_validation(config, vocoders))
+    checked = kept(
+        "validate", validate.direct(run, *inputs, rvqvae, codes, prior, vocoders, *asked)
+    )
+    packed = package_model.direct(run, "kit", rvqvae, prior, vocoders, checked, config)
+    package = kept("package", packed)
+    return Line(
+        run,
+        config,
+        sounds,
+        split,
+        mels,
+        rvqvae,
+        codes,
+        prior,
+        vocoders,
+        checked,
+        package,
+        found,
+        steps,
+    )
+
+
+def shelved(line: Line) -> Path:
+    """The model in the library, its report beside it: the end of flows.build_model."""
+    library = Library(line.store)
+    names = {ref.parts["audio"]: source for source, ref in line.files.sounds}
+    record = {"validation": line.validation.to_json(), "names": names}
+    every = [*line.files.outcomes, *(made.ref for made in line.made.values())]
+    path = library.add("kit", line.package, record, every)
+    write_report(library, "kit")
+    return path

@@ -6,23 +6,22 @@ import pytest
 
 from artifacts.sound_set import SoundSet, gathered
 from artifacts.store import Store
-from core.config import IngestConfig, SplitConfig
+from core.config import IngestConfig
 
-INGEST, SPLIT = IngestConfig(sample_rate=1000, peak=0.95), SplitConfig()
+INGEST = IngestConfig(sample_rate=1000, peak=0.95)
 
 
 def sound_set(decoded: Sequence[tuple[str, int, float]]) -> SoundSet:
-    return gathered(list(decoded), INGEST, SPLIT)
+    return gathered(list(decoded), INGEST)
 
 
 def many(count: int) -> list[tuple[str, int, float]]:
     return [(f"digest {number:03d}", 100, 0.5) for number in range(count)]
 
 
-def test_duplicates_are_one_sound_with_copies_counted() -> None:
+def test_duplicates_are_one_sound() -> None:
     found = sound_set([("b", 500, 0.5), ("a", 250, 0.25), ("b", 500, 0.5), ("b", 500, 0.5)])
-    assert [(one.digest, one.copies) for one in found.sounds] == [("a", 1), ("b", 3)]
-    assert found.files == 4
+    assert [one.digest for one in found.sounds] == ["a", "b"]
     assert found.seconds == 0.75  # of distinct sound
 
 
@@ -41,23 +40,6 @@ def test_one_gain_brings_the_loudest_sound_to_the_peak(tmp_path: Path) -> None:
     np.testing.assert_allclose(by_digest[loud], [0.95, 0.0, -0.2], rtol=1e-6)
     np.testing.assert_allclose(by_digest[quiet], [0.05, -0.1], rtol=1e-6)
     assert by_digest[loud].dtype == np.float32
-
-
-def test_few_sounds_hold_out_tails() -> None:
-    found = sound_set(many(14))
-    assert found.split == "tails"
-    assert not any(one.held_out for one in found.sounds)
-
-
-@pytest.mark.parametrize(("count", "held_out"), [(15, 2), (20, 2), (40, 4), (100, 10)])
-def test_many_sounds_hold_out_a_tenth_and_two_at_least(count: int, held_out: int) -> None:
-    found = sound_set(many(count))
-    assert found.split == "files"
-    assert sum(one.held_out for one in found.sounds) == held_out
-
-
-def test_copies_do_not_count_as_many_sounds() -> None:
-    assert sound_set([*many(8), *many(8)]).split == "tails"
 
 
 def test_a_set_is_stored_with_its_samples_as_parts(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from artifacts.library import Library
 from artifacts.refs import Kind, Ref
 from core.config import BuildConfig, SplitConfig
 from tasks.encode_codes import encode_codes
-from tasks.ingest import gather_sounds, ingest_folder
+from tasks.ingest import Ingested, gather_sounds, ingest_folder
 from tasks.mels import analyse_mels
 from tasks.package import package_model
 from tasks.step import Made, Run, Step
@@ -46,7 +46,7 @@ FREEV = JUDGED | {"freev"}
 HIFIGAN = JUDGED | {"hifigan"}
 RVQVAE = CODES | FREEV | HIFIGAN | {"rvqvae"}
 MELS = RVQVAE | {"mels"}
-SPLIT = RVQVAE | {"ingest"}  # a mel is a whole sound's, whichever side of the split it is on
+SPLIT = RVQVAE  # a mel is a whole sound's, whichever side of the split it is on
 SOUNDS = MELS | {"ingest"}
 FILES = SOUNDS | {"decode"}
 
@@ -64,8 +64,7 @@ SETTINGS: dict[str, Stages] = {
     **rows(MELS, "mel", "lowest_hz highest_hz floor"),
     **rows(FILES, "ingest", "sample_rate shortest_seconds silence_dbfs"),
     **rows(SOUNDS, "ingest", "peak"),  # the set's one gain; no file is read for it
-    **rows(SPLIT, "split", "held_out_fraction few_files"),
-    **rows(RVQVAE, "split", "tail_fraction"),  # tails are cut by whoever reads the set
+    **rows(SPLIT, "split", "held_out_fraction few_files tail_fraction"),
     **rows(RVQVAE, "augment", "equaliser_terms equaliser_nats gain_nats chunk_frames"),
     **rows(RVQVAE, "rvqvae", "stack_frames latent_dim codebook_size most_levels fewest_levels"),
     **rows(RVQVAE, "rvqvae", "augmented_copies kmeans_iterations codebook_passes hidden blocks"),
@@ -99,13 +98,37 @@ VALUES: dict[str, object] = {
     "ingest.silence_dbfs": -20.0,  # leaves out quiet.wav
     "split.held_out_fraction": 0.6,  # four of six sounds, not two
 }
+# Settings that make no difference to the six sounds of BASE at these values.
+NO_DIFFERENCE: dict[str, tuple[object, Stages]] = {
+    "ingest.shortest_seconds": (0.06, PACKAGE | {"decode", "ingest"}),  # all are longer
+    "split.few_files": (5, PACKAGE),  # they are not few now either
+    "split.held_out_fraction": (0.2, PACKAGE),  # two, the least, as before
+    "split.tail_fraction": (0.3, PACKAGE),  # whole sounds are held out
+}
 
-# Step -> what must be made again when it comes out otherwise under the same settings.
-FOLLOWERS: dict[str, Stages] = {
-    "ingest": MELS,
-    "mels": RVQVAE,
-    "rvqvae": CODES | FREEV | HIFIGAN,
-    "codes": PRIOR,
+# Setting -> those who use it themselves, whatever the results they are handed do.
+USERS: dict[str, Stages] = {
+    "seed": RVQVAE,
+    "mel.floor": MELS - {"prior"},
+    "ingest.peak": SOUNDS - {"prior"},
+    "split.tail_fraction": SPLIT - {"prior"},
+    "augment.gain_nats": PACKAGE | {"rvqvae", "codes"},
+    "rvqvae.hidden": RVQVAE - {"prior"},  # whoever loads the nets needs their shape
+    "prior.speeds": PACKAGE | {"codes"},
+    "prior.equalisers": PACKAGE | {"codes"},
+    "prior.hidden": PRIOR,
+    "griffinlim.momentum": JUDGED,
+    "freev.hidden": FREEV,
+    "hifigan.channels": HIFIGAN,
+    "validate.generated": JUDGED,
+}
+
+# Step -> those who are handed its result, and run again when it comes out otherwise.
+READERS: dict[str, Stages] = {
+    "ingest": frozenset({"mels", "rvqvae", "codes", "freev", "hifigan", "validate"}),
+    "mels": frozenset({"rvqvae", "codes", "freev", "hifigan", "validate"}),
+    "rvqvae": frozenset({"codes", "prior", "freev", "hifigan", "validate", "package"}),
+    "codes": frozenset({"prior", "validate"}),
     "prior": JUDGED,
     "freev": JUDGED,
     "hifigan": JUDGED,
@@ -136,6 +159,7 @@ class Line:
     ran: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)  # of the last build
     otherwise: set[str] = field(default_factory=set)  # steps that come out otherwise from now on
+    steady: bool = False  # results do not hang on keys
 
     @property
     def library(self) -> Library:
@@ -180,47 +204,48 @@ def line(flow_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Six small sounds, an empty store, and steps that only note that they ran."""
     folder = tmp_path / "sounds"
     folder.mkdir()
-    for name, seconds, gain in [
-        *((n, 0.2, 1) for n in "abcd"),
-        ("short", 0.1, 1),
-        ("quiet", 0.2, 0.05),
-    ]:
-        wave = gain * tone(seconds, 44_100, 200 + 10 * len(list(folder.iterdir())))
-        soundfile.write(folder / f"{name}.wav", wave, 44_100)
+    for hz, name in enumerate(["a", "b", "c", "d", "short", "quiet"], 200):
+        wave = tone(0.1 if name == "short" else 0.2, 44_100, hz)
+        soundfile.write(folder / f"{name}.wav", 0.05 * wave if name == "quiet" else wave, 44_100)
     line = Line(flow_module, folder, tmp_path / "store")
     gather = gather_sounds.body
 
-    def gathered(run: Run, *args: Any) -> Ref:
-        return line.result("ingest", run, gather(run, *args))
+    def noted(run: Run, *args: Any, **kwargs: Any) -> Ref:
+        return line.result("ingest", run, gather(run, *args, **kwargs))
 
     def faked(name: str, kind: Kind) -> Callable[..., Ref]:
-        return lambda run, *_: line.result(name, run, run.store.put_json(kind, {"key": run.key}))
+        def body(run: Run, *_args: Any, **_kwargs: Any) -> Ref:
+            data = {"step": name, "key": "" if line.steady else run.key}
+            return line.result(name, run, run.store.put_json(kind, data))
+
+        return body
 
     def without_prefect(step: Step, run: Run, *args: Any, **kwargs: Any) -> Made:
         line.keys[step.name] = step.key(*args, **kwargs)
         return step.direct(run, *args, **kwargs)
 
-    monkeypatch.setattr(gather_sounds, "body", gathered)
+    def ingest_without_prefect(*args: Any, as_tasks: bool) -> Ingested:
+        assert as_tasks
+        return ingest_folder(*args, as_tasks=False)
+
+    monkeypatch.setattr(gather_sounds, "body", noted)
     for step, kind in FAKED:
         monkeypatch.setattr(step, "body", faked(step.name, kind))
     monkeypatch.setattr(Step, "__call__", without_prefect)
-    monkeypatch.setattr(
-        flow_module,
-        "ingest_folder",
-        lambda run, folder, config, as_tasks: ingest_folder(run, folder, config, as_tasks=False),
-    )
+    monkeypatch.setattr(flow_module, "ingest_folder", ingest_without_prefect)
     for shown in ("write_report", "show_metrics"):
         monkeypatch.setattr(flow_module, shown, lambda *_: "")
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power cut is tested here
     return line
 
 
 # --- settings
 
 
-def paths(config: object, before: str = "") -> set[str]:
+def paths(config: Any, before: str = "") -> set[str]:
     """Every setting as SECTION.FIELD."""
     found: set[str] = set()
-    for one in dataclasses.fields(config):  # type: ignore[arg-type]
+    for one in dataclasses.fields(config):
         value, path = getattr(config, one.name), f"{before}{one.name}"
         found |= paths(value, f"{path}.") if dataclasses.is_dataclass(value) else {path}
     return found
@@ -251,9 +276,14 @@ def changed(config: Any, path: str, value: object = None) -> Any:
     return dataclasses.replace(config, **{name: new})
 
 
+def base_of(setting: str) -> BuildConfig:
+    """Where the setting makes a difference."""
+    return TAILS if setting == "split.tail_fraction" else BASE
+
+
 def test_every_setting_is_in_the_table_and_every_row_is_a_setting() -> None:
     assert set(SETTINGS) == paths(BuildConfig())
-    assert set(VALUES) <= set(SETTINGS)
+    assert set(VALUES) | set(USERS) | set(NO_DIFFERENCE) <= set(SETTINGS)
 
 
 def test_a_first_build_makes_everything_and_a_second_nothing(line: Line) -> None:
@@ -264,7 +294,7 @@ def test_a_first_build_makes_everything_and_a_second_nothing(line: Line) -> None
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_a_setting_makes_again_what_hangs_on_it(line: Line, setting: str) -> None:
-    base = TAILS if setting == "split.tail_fraction" else BASE
+    base = base_of(setting)
     line.build(base)
     before = dict(line.keys)
     assert line.build(changed(base, setting, VALUES.get(setting))) == SETTINGS[setting]
@@ -272,10 +302,26 @@ def test_a_setting_makes_again_what_hangs_on_it(line: Line, setting: str) -> Non
     assert rekeyed == SETTINGS[setting] - {"decode"}
 
 
-def test_a_bound_that_leaves_every_sound_in_trains_nothing(line: Line) -> None:
+@pytest.mark.parametrize("setting", USERS)
+def test_a_setting_reaches_those_who_use_it_themselves(line: Line, setting: str) -> None:
+    line.steady = True
+    base = base_of(setting)
+    line.build(base)
+    assert line.build(changed(base, setting, VALUES.get(setting))) >= USERS[setting]
+
+
+def test_a_result_of_another_key_but_the_same_bytes_goes_no_further(line: Line) -> None:
+    line.steady = True
     line.build(BASE)
-    made = line.build(changed(BASE, "ingest.shortest_seconds", 0.06))
-    assert made == {"decode", "ingest"} | PACKAGE
+    # The prior reads codes and codebooks; those are the same, and it has no mel setting.
+    assert line.build(changed(BASE, "mel.floor")) == MELS - {"prior"}
+
+
+@pytest.mark.parametrize("setting", NO_DIFFERENCE)
+def test_a_setting_that_leaves_the_set_as_it_is_trains_nothing(line: Line, setting: str) -> None:
+    value, again = NO_DIFFERENCE[setting]
+    line.build(BASE)
+    assert line.build(changed(BASE, setting, value)) == again
 
 
 def test_a_setting_changed_back_makes_nothing(line: Line) -> None:
@@ -305,21 +351,20 @@ def test_settings_of_a_vocoder_that_is_off_change_the_package_alone(
 # --- results
 
 
-@pytest.mark.parametrize("step", FOLLOWERS)
-def test_a_result_made_again_the_same_has_no_followers(line: Line, step: str) -> None:
+@pytest.mark.parametrize("step", READERS)
+def test_a_result_made_again_the_same_is_read_by_none(line: Line, step: str) -> None:
     line.build(BASE)
     line.lose(step)
     assert line.build(BASE) == {step}
 
 
-@pytest.mark.parametrize("step", FOLLOWERS)
-def test_a_result_that_comes_out_otherwise_is_followed_by_all_who_read_it(
-    line: Line, step: str
-) -> None:
+@pytest.mark.parametrize("step", READERS)
+def test_a_result_that_comes_out_otherwise_is_read_by_its_readers(line: Line, step: str) -> None:
+    line.steady = True
     line.build(BASE)
     line.lose(step)
     line.otherwise.add(step)
-    assert line.build(BASE) == FOLLOWERS[step] | {step}
+    assert line.build(BASE) == READERS[step] | {step}
 
 
 # --- inputs
@@ -383,31 +428,28 @@ def silence_added(line: Line) -> None:
     soundfile.write(line.sounds / "silent.wav", np.zeros(9000), 44_100)
 
 
-@pytest.mark.parametrize(
-    ("change", "again"),
-    [
-        (touched, NONE),
-        (file_renamed, NONE),
-        (file_in_a_subfolder, NONE),
-        (folder_renamed, NONE),
-        (store_moved, NONE),
-        (another_device, NONE),
-        (another_name, PACKAGE),
-        (sound_changed, FILES),
-        (same_samples_in_another_format, {"decode"}),
-        (sound_added, FILES),
-        (sound_removed, SOUNDS),
-        (sound_copied, {"ingest"} | JUDGED),  # one file more to tell of, not one sound more
-        (silence_added, {"decode"}),  # it is left out
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_an_input_makes_again_what_hangs_on_it(
-    line: Line, change: Callable[[Line], None], again: Stages
-) -> None:
+INPUTS: dict[Callable[[Line], None], Stages] = {
+    touched: NONE,
+    file_renamed: NONE,
+    file_in_a_subfolder: NONE,
+    folder_renamed: NONE,
+    store_moved: NONE,
+    another_device: NONE,
+    another_name: PACKAGE,
+    sound_changed: FILES,
+    same_samples_in_another_format: frozenset({"decode"}),
+    sound_added: FILES,
+    sound_removed: SOUNDS,
+    sound_copied: JUDGED | {"ingest"},  # one file more to tell of, not one sound more
+    silence_added: frozenset({"decode"}),  # it is left out
+}
+
+
+@pytest.mark.parametrize("change", INPUTS, ids=lambda change: change.__name__)
+def test_an_input_makes_again_what_hangs_on_it(line: Line, change: Callable[[Line], None]) -> None:
     line.build(BASE)
     change(line)
-    assert line.build(BASE) == again
+    assert line.build(BASE) == INPUTS[change]
     assert line.build(BASE) == NONE
 
 

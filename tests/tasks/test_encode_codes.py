@@ -14,7 +14,7 @@ def rows(line: Line, role: Role) -> list[CodeRow]:
 
 
 def data(line: Line) -> TrainingData:
-    return TrainingData.open(line.store, line.sounds, line.mels, line.config.split)
+    return TrainingData.open(line.store, line.sounds, line.mels, line.split)
 
 
 def test_every_part_is_encoded_as_the_frozen_model_does(line: Line) -> None:

@@ -14,7 +14,7 @@ def rvqvae(line: Line) -> RvqVae:
 
 
 def data(line: Line) -> TrainingData:
-    return TrainingData.open(line.store, line.sounds, line.mels, line.config.split)
+    return TrainingData.open(line.store, line.sounds, line.mels, line.split)
 
 
 def test_sizes_in_the_record_are_the_weights_own(line: Line) -> None:
