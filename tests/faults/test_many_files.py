@@ -13,6 +13,8 @@ from fault_table import Tally, count
 
 pytestmark = pytest.mark.slow
 
+NOWHERE = "http://127.0.0.1:9/api"  # so Prefect's embedded server is used
+
 # Ingests a folder as a build does, within a flow, and prints what that took.
 INGEST = """
 import json, resource, sys, time
@@ -51,7 +53,7 @@ def write_sounds(folder: Path, files: int) -> Path:
 def ingested(folder: Path, store: Path) -> dict:
     done = subprocess.run(
         [sys.executable, "-c", INGEST, str(folder), str(store)],
-        env={**os.environ, "PREFECT_HOME": str(store / "prefect"), "PREFECT_API_URL": ""},
+        env={**os.environ, "PREFECT_HOME": f"{store}-prefect", "PREFECT_API_URL": NOWHERE},
         capture_output=True,
         text=True,
         check=False,
