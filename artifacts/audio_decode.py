@@ -3,6 +3,7 @@
 What the file's header promises is checked first, in artifacts.sound_header.
 """
 
+import contextlib
 import hashlib
 import math
 import os
@@ -30,6 +31,19 @@ MP3_SLACK_FRAMES = 2 * 1152
 MP3_TAIL_BYTES = 4096  # tags behind the last MP3 frame
 
 
+class ReadError(OSError):
+    """The sound's disk refuses to read it: no fault of its bytes, nor of where they go."""
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Tells errors of reading a sound from those of writing what it decodes to."""
+    try:
+        yield
+    except OSError as error:
+        raise ReadError(error.errno, error.strerror) from error
+
+
 @dataclass(frozen=True)
 class Decoded:
     samples: int
@@ -49,8 +63,12 @@ def decode(source: Path, target: Path, config: IngestConfig) -> Decoded:
     Raises:
         AudioError: the file is not a whole, audible sound. The message says what is
             wrong and what to do; its subject, the file's name, is left to the caller.
+        ReadError: it cannot be read, this time at least.
+        OSError: the target cannot be written.
     """
-    if not source.is_file():
+    with reading():
+        regular = source.is_file()
+    if not regular:
         raise AudioError("is not a regular file; remove it")
     try:
         file = source.open("rb", buffering=0)
@@ -129,8 +147,9 @@ class _Converter:
 
 
 def _decode(file: BinaryIO, out: BinaryIO, config: IngestConfig) -> Decoded:
-    header = read_header(file)
-    file.seek(0)
+    with reading():
+        header = read_header(file)
+        file.seek(0)
     try:
         sound = _Stream(file.fileno(), closefd=False)
     except RuntimeError:  # libsndfile's own texts name the wrong cause
@@ -216,7 +235,8 @@ def _check_whole(header: Header, frames: int, promised: int, rate: int) -> None:
 
 def _check_read_on(file: BinaryIO, header: Header) -> None:
     """libsndfile guesses the length of an MP3 that states none and stops there."""
-    size, position = os.fstat(file.fileno()).st_size, file.tell()
+    with reading():
+        size, position = os.fstat(file.fileno()).st_size, file.tell()
     if not header.counted and size - position > MP3_TAIL_BYTES + size // 50:
         raise AudioError(
             f"is an MP3 that does not state its length: {size - position} bytes at its end "

@@ -1,7 +1,7 @@
 """The store: where everything a build makes lies on disk.
 
     blobs/ab/abcd...        content, named by its sha256, never changed once there
-    memos/STEP/KEY.json     "this step with these inputs gave that ref"
+    memos/STEP/KEY.json     "this step with these inputs gave that ref", and its checksum
     results/                what Prefect keeps of task results (refs only)
     checkpoints/KEY/        of trainings under way
     locks/KEY.lock          one training of a key at a time
@@ -141,19 +141,37 @@ class Store:
 
     def recall(self, step: str, key: str) -> Ref | None:
         """What the step gave for this key, if every byte of it is still there."""
-        try:
-            ref = Ref.from_json(json.loads(self.memo_path(step, key).read_text()))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return ref if self.holds_all(ref) else None
+        ref = read_memo(self.memo_path(step, key))
+        return ref if ref is not None and self.holds_all(ref) else None
 
     def remember(self, step: str, key: str, ref: Ref) -> None:
-        write_atomically(self.memo_path(step, key), json_bytes(ref.to_json()))
+        write_atomically(self.memo_path(step, key), memo_bytes(ref))
+
+
+def memo_bytes(ref: Ref) -> bytes:
+    """A memo's content: the ref and a sha256 of it, since no name vouches for a memo."""
+    data = ref.to_json()
+    return json_bytes({**data, "sha256": hashlib.sha256(json_bytes(data)).hexdigest()})
+
+
+def read_memo(path: Path) -> Ref | None:
+    """The ref that a memo holds, if it is there and as it was written, every byte."""
+    try:
+        content = path.read_bytes()
+        ref = Ref.from_json(json.loads(content))
+        return ref if content == memo_bytes(ref) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def disk_is_full(error: OSError) -> bool:
     """Whether a write failed for want of room: nothing to do with what was written."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_fails(error: OSError) -> bool:
+    """Whether a read or write failed for the disk's own reasons."""
+    return error.errno in (errno.EIO, errno.EROFS, errno.ESTALE)
 
 
 def json_bytes(data: object) -> bytes:

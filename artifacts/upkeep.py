@@ -1,6 +1,5 @@
 """Looking after a store: how big it is, whether it is whole, what in it nobody needs."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from artifacts.checkpoint import readable
 from artifacts.library import Library
 from artifacts.locks import flocked
 from artifacts.package import verify_package
-from artifacts.refs import Ref
-from artifacts.store import FOLDERS, Store, sha256_of
+from artifacts.store import FOLDERS, Store, read_memo, sha256_of
 from core.errors import PackageError, StoreError
 
 SECONDS_A_DAY = 86_400.0
@@ -41,7 +39,7 @@ def _blob_problems(store: Store) -> Iterator[str]:
 
 def _memo_problems(store: Store) -> Iterator[str]:
     for path in _files(store.folder / "memos"):
-        ref = _memo(path)
+        ref = read_memo(path)
         label = f"memo {path.parent.name}/{path.name}"
         if ref is None:
             yield f"{label} is no memo; its step is made again when it is asked for"
@@ -79,7 +77,7 @@ def unneeded(store: Store, days: float) -> list[Path]:
     keys: set[str] = set()
     found = [path for path in _blobs(store) if path.name not in needed]
     for path in _files(store.folder / "memos"):
-        ref = _memo(path)
+        ref = read_memo(path)
         if ref is not None and needed.issuperset(ref.digests()):
             keys.add(path.stem)
         else:
@@ -117,13 +115,6 @@ def _needed(store: Store) -> set[str]:
 
 def _blobs(store: Store) -> list[Path]:
     return [path for path in _files(store.folder / "blobs") if path.parent.name == path.name[:2]]
-
-
-def _memo(path: Path) -> Ref | None:
-    try:
-        return Ref.from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _is_locked(path: Path) -> bool:

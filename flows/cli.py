@@ -117,11 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     signal.signal(signal.SIGTERM, _terminated)
     # Imported late: --help and a wrong option answer at once.
-    from artifacts.store import disk_is_full
+    from artifacts.store import disk_fails, disk_is_full
     from core.errors import DistillError
-    from flows.commands import COMMANDS
 
     try:
+        from flows.commands import COMMANDS  # torch comes with it, seconds in which one may stop
+
         COMMANDS[asked.command](asked)
     except DistillError as error:
         print(f"distill: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -133,10 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except OSError as error:  # BrokenPipeError is one too
-        if disk_is_full(error):
+        if disk_is_full(error) or disk_fails(error):
+            what = "is full; make room" if disk_is_full(error) else "fails; check it"
             print(
-                "distill: error: the disk is full; make room and run the same command again, "
-                "what was done is kept",
+                f"distill: error: the disk {what} and run the same command again, "
+                f"what was done is kept ({error.strerror})",
                 file=sys.stderr,
             )
             return WRONG_INPUT

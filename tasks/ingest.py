@@ -6,15 +6,16 @@ its bytes. Files not seen before are decoded in batches, one mapped task a batch
 
 import dataclasses
 import hashlib
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts.audio_decode import decode
-from artifacts.audio_files import Rejected, SourceFile, scan
+from artifacts.audio_decode import ReadError, decode, reading
+from artifacts.audio_files import Rejected, SourceFile, printable, scan
 from artifacts.refs import Ref
 from artifacts.sound_set import SoundSet, gathered
-from artifacts.store import Store, disk_is_full, json_bytes, sha256_of
+from artifacts.store import Store, json_bytes, sha256_of
 from core.config import IngestConfig, SplitConfig
 from core.errors import AudioError
 from core.split import Split, split_sounds
@@ -58,15 +59,21 @@ def ingest_batch(
             break  # who waits for the batches stops the work
         try:
             found = outcome(store, Path(path), config)
-            if sha256_of(Path(path)) == digest:
-                store.remember("ingest", file_key(digest, config), found)
-            else:
-                unread[digest] = "was changed while it was read; run the build again"
-        except OSError as error:
-            if disk_is_full(error):
-                raise
+            with reading():
+                unchanged = _is_still(Path(path), digest)
+        except ReadError as error:
             unread[digest] = f"cannot be read ({error.strerror}); run the build again"
+            continue
+        if unchanged:
+            store.remember("ingest", file_key(digest, config), found)
+        else:
+            unread[digest] = "was changed while it was read; run the build again"
     return unread
+
+
+def _is_still(path: Path, digest: str) -> bool:
+    """Whether it is the file that was scanned; a pipe in its place would never end."""
+    return stat.S_ISREG(path.stat().st_mode) and sha256_of(path) == digest
 
 
 def outcome(store: Store, path: Path, config: IngestConfig) -> Ref:
@@ -125,13 +132,12 @@ def ingest_folder(run: Run, folder: Path, config: IngestConfig, as_tasks: bool) 
 
 def none_usable(folder: Path, rejected: Sequence[Rejected]) -> str:
     """One line about a folder that gives nothing."""
+    where = printable(str(folder))
     if not rejected:
-        return (
-            f"{folder} holds no sound files; give a folder with WAV, FLAC, OGG, MP3 or AIFF files"
-        )
+        return f"{where} holds no sound files; give a folder with WAV, FLAC, OGG, MP3 or AIFF files"
     first = rejected[0]
     return (
-        f"none of the {len(rejected)} sound files in {folder} is usable, the first, {first.file}, "
+        f"none of the {len(rejected)} sound files in {where} is usable, the first, {first.file}, "
         f"{first.reason}"
     )
 

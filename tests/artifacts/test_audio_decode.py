@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import struct
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 import soundfile
 from broken_sounds import tone, wav_header, write_broken_sounds, write_good_sounds
 
-from artifacts.audio_decode import BLOCK_SAMPLES, decode
+from artifacts import audio_decode
+from artifacts.audio_decode import BLOCK_SAMPLES, ReadError, decode
 from core.audio import resample
 from core.config import IngestConfig
 from core.errors import AudioError
@@ -157,3 +159,19 @@ def test_a_wav_chunk_after_the_sound_may_be_cut(tmp_path: Path) -> None:
     with (tmp_path / "a.wav").open("ab") as file:
         file.write(struct.pack("<4sI", b"LIST", 500) + b"INFO")
     assert len(decoded_wave(tmp_path / "a.wav")) == 13_230
+
+
+def test_a_disk_that_does_not_give_the_sound_is_told_from_one_that_takes_no_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(0.3, 44_100, 200), 44_100)
+    with pytest.raises(FileNotFoundError):
+        decode(tmp_path / "a.wav", tmp_path / "missing" / "a.f32", CONFIG)
+
+    def refuse(_file: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(audio_decode, "read_header", refuse)
+    with pytest.raises(ReadError, match="Input/output error"):
+        decode(tmp_path / "a.wav", tmp_path / "a.f32", CONFIG)
+    assert not (tmp_path / "a.f32").exists()

@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from artifacts import package_rules
 from artifacts.manifest import table_at
@@ -290,6 +292,19 @@ def test_sizes_beyond_the_file_are_refused_from_the_directory(package: Path) -> 
     refusal(package)
 
 
+def test_entries_that_lie_on_one_another_are_refused_unread(package: Path) -> None:
+    content, card = package.read_bytes(), b"previews/one.flac"
+    first, end = content.index(b"PK\x01\x02"), len(content) - 22
+    last = content[content.rindex(b"PK\x01\x02") : end]  # its record in the directory
+    assert last.endswith(card)
+    large = last[:20] + struct.pack("<2L", 200, 200) + last[28:]
+    count, size = 6 + 100, end - first + 100 * len(last)
+    closing = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, size, first, 0)
+    package.write_bytes(content[:end] + 100 * large + closing)
+    assert "bytes of entries in a file of" in refusal(package)
+    assert len(verify_package(package)) == 1
+
+
 def test_too_many_entries_are_refused_before_they_are_listed(package: Path) -> None:
     whole = bytearray(package.read_bytes())
     struct.pack_into("<H", whole, len(whole) - 12, 60_000)
@@ -309,6 +324,21 @@ def test_entry_that_is_no_safetensors_is_noticed(tmp_path: Path) -> None:
     write_package(path, MANIFEST, {**entries(), "prior.safetensors": b"nonsense"})
     assert "prior.safetensors, which is no safetensors file" in verify_package(path)[0]
     with pytest.raises(PackageError, match="no safetensors file"):
+        Package(path).tensors("prior.safetensors")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [torch.tensor([1.0, float("nan")]), torch.tensor([float("inf")]), torch.zeros(2).double()],
+    ids=["nan", "infinity", "float64"],
+)
+def test_weights_that_are_not_finite_float32_are_noticed(tmp_path: Path, odd: Tensor) -> None:
+    path = tmp_path / "kit.distill"
+    weights = safetensors.torch.save({**WEIGHTS, "odd": odd})
+    write_package(path, MANIFEST, {**entries(), "prior.safetensors": weights})
+    said = r"prior\.safetensors, whose 'odd' is not all finite float32 numbers"
+    assert [bool(re.search(said, problem)) for problem in verify_package(path)] == [True]
+    with pytest.raises(PackageError, match=said):
         Package(path).tensors("prior.safetensors")
 
 

@@ -135,6 +135,17 @@ def test_a_garbled_memo_is_forgotten(store: Store, memo: bytes) -> None:
     assert store.recall("mels", "key") is None
 
 
+def test_no_byte_of_a_memo_can_change_unnoticed(store: Store) -> None:
+    ref = Ref("prior", store.put_bytes(b"record"), {"weights": store.put_bytes(b"weights")})
+    store.remember("prior", "key", ref)
+    path = store.memo_path("prior", "key")
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        for changed in (whole[at] ^ 1, whole[at] ^ 32, 0, ord(" ")):
+            path.write_bytes(whole[:at] + bytes([changed]) + whole[at + 1 :])
+            assert store.recall("prior", "key") is None
+
+
 def test_a_write_that_fails_keeps_the_old_memo(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,36 @@ def test_setting_that_no_build_could_use_is_refused(setting: str) -> None:
         configured("quick", 0, [setting])
 
 
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("freev", "blocks", 65),
+        ("freev", "blocks", 2.0),
+        ("freev", "blocks", "2"),
+        ("freev", "train", 1),
+        ("prior", "hidden", True),
+        ("prior", "hidden", None),
+        ("prior", "speeds", 0.9),
+        ("prior", "speeds", [0.9] * 17),
+        ("hifigan", "resblock_kernels", [3.0, 7, 11]),
+        ("hifigan", "resblock_dilations", [[1, 3.0], [1], [1]]),
+        ("hifigan", "discriminator_periods", []),
+    ],
+)
+def test_json_with_a_value_of_another_kind_or_length_is_refused(
+    section: str, field: str, value: object
+) -> None:
+    data = json.loads(json.dumps(dataclasses.asdict(preset("tiny"))))
+    data[section][field] = value
+    with pytest.raises(ConfigError, match=f"^{section}.{field} "):
+        from_json(data)
+
+
+def test_a_number_too_long_for_a_float_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"freev\.steps cannot be 9999"):
+        configured("quick", 0, [f"freev.steps={'9' * 400}"])
+
+
 def test_settings_are_judged_together_once_all_are_made() -> None:
     both = configured("quick", 0, ["rvqvae.most_levels=3", "rvqvae.fewest_levels=3"])
     assert (both.rvqvae.fewest_levels, both.rvqvae.most_levels) == (3, 3)

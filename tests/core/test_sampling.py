@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.config import PriorConfig
-from core.errors import ConfigError
+from core.errors import ConfigError, PackageError
 from core.prior import Prior
 from core.sampling import Sampling, calibrate_ends, chosen_codes, sample_codes
 
@@ -156,3 +156,17 @@ def test_sampling_leaves_the_global_generator_alone() -> None:
     model, before = prior(), torch.random.get_rng_state()
     sample_codes(model, [1], Sampling(), 3)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("odd", [[math.nan, 0.0, 0.0], [math.inf, 0.0, 0.0], [-math.inf] * 3])
+def test_logits_that_give_no_probabilities_give_no_code(odd: list[float]) -> None:
+    logits = torch.tensor([odd, [0.0, 5.0, 0.0]])
+    assert chosen_codes(logits, torch.tensor([0.5, 0.5]), Sampling()).tolist() == [-1, 1]
+
+
+def test_weights_that_overflow_are_refused() -> None:
+    model = prior()
+    with torch.no_grad():
+        model.heads.fill_(3e38)  # finite; their products are not
+    with pytest.raises(PackageError, match="overflow"):
+        sample_codes(model, [1, 2], Sampling(), 20)

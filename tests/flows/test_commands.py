@@ -1,6 +1,8 @@
 """What the fast commands answer, to a script and to a person."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from in_process import ENTRIES, Capture, answered, code_of, refused
 
 from artifacts.library import Library
 from artifacts.package import write_package
+from flows import commands
 from flows.cli import main
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -137,3 +140,32 @@ def test_days_below_zero_are_refused(own_store: str, capsys: Capture) -> None:
     assert "--days cannot be -1" in refused(
         capsys, "cache", "prune", "--days", "-1", "--store", own_store
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full; make room and run the same command again"),
+        (errno.EIO, "the disk fails; check it and run the same command again"),
+        (errno.EROFS, "the disk fails; check it and run the same command again"),
+    ],
+)
+def test_a_disk_that_refuses_is_one_line(
+    own_store: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    def refusing(_asked: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setitem(commands.COMMANDS, "inspect", refusing)
+    line = refused(capsys, "inspect", "kit", "--store", own_store)
+    assert said in line
+    assert os.strerror(number) in line
+
+
+def test_an_error_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(_asked: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setitem(commands.COMMANDS, "inspect", wrong)
+    with pytest.raises(FileNotFoundError):
+        main(["inspect", "kit"])

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from broken_sounds import tone, write_broken_sounds, write_good_sounds
 
-from artifacts.audio_decode import Decoded, decode
+from artifacts.audio_decode import Decoded, ReadError, decode
 from artifacts.sound_set import SoundSet
 from core.config import IngestConfig
 from core.errors import AudioError
@@ -160,7 +160,7 @@ def test_a_folder_without_sounds_says_which_it_wants(run: Run, tmp_path: Path) -
 
 
 def unreadable(_source: Path, _target: Path, _config: IngestConfig) -> Decoded:
-    raise OSError(errno.EIO, "Input/output error")
+    raise ReadError(errno.EIO, "Input/output error")
 
 
 def gone(source: Path, target: Path, config: IngestConfig) -> Decoded:
