@@ -122,6 +122,28 @@ def test_killed_builds_end_the_same(bench: Bench, tally: Tally, tmp_path: Path) 
     assert tally.borne == tally.tried
 
 
+def test_a_killed_run_is_closed_by_the_next_build(bench: Bench, tmp_path: Path) -> None:
+    process = bench.start(tmp_path / "store")
+    while not checkpoints(tmp_path / "store"):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    run = bench.newest_run()
+    assert run["state_type"] == "RUNNING"  # nobody told Prefect
+    out, err = bench.start(tmp_path / "store").communicate(timeout=600)
+    assert bench.is_right(tmp_path / "store", out)
+    assert "an earlier run was killed; it is marked as crashed in Prefect" in err
+    api = bench.environment["PREFECT_API_URL"]
+    again = asked(api, "flow_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})[0]
+    assert again["state_type"] == "CRASHED"
+    tasks = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+    states = {one["state_type"] for one in asked(api, "task_runs/filter", tasks)}
+    assert states <= {"COMPLETED", "CRASHED"}
+    assert bench.newest_run()["state_type"] == "COMPLETED"
+    assert list((tmp_path / "store" / "runs").iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
 def test_interrupted_builds_lose_no_step(
     bench: Bench, tally: Tally, tmp_path: Path, number: signal.Signals
