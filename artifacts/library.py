@@ -9,7 +9,7 @@ from typing import Any
 
 from artifacts.refs import Ref
 from artifacts.store import Store, default_folder, json_bytes, write_atomically
-from core.errors import ConfigError, PackageError
+from core.errors import ConfigError, PackageError, StoreError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -73,11 +73,21 @@ class Library:
         return data
 
     def refs(self, name: str) -> list[Ref]:
-        """All that the model's build made; empty for a model that was not built here."""
-        try:
-            return [Ref.from_json(one) for one in self.record(name)["refs"]]
-        except (PackageError, KeyError, TypeError):
+        """All that the model's build made; empty for a model that was not built here.
+
+        Raises:
+            StoreError: it was built here, and what it made cannot be told.
+        """
+        path = self._record_path(name)
+        if not path.exists():
             return []
+        try:
+            return [Ref.from_json(one) for one in json.loads(path.read_bytes())["refs"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path} does not say what {name} was made from; build it again, or remove it "
+                "from there"
+            ) from error
 
     def _record_path(self, name: str) -> Path:
         return self.store.folder / "models" / f"{name}.json"

@@ -2,7 +2,7 @@
 
 On one machine the kernel keeps the lock (flock) and frees that of a dead process at
 once. Between machines that share a folder a claim decides: a file created atomically
-beside the lock, its content renewed every few seconds while its holder lives. A claim
+beside the lock, its date renewed every few seconds while its holder lives. A claim
 that stands still is taken over. Should two machines ever train the same thing, that
 costs time only: both make the same bytes, and every write is atomic.
 """
@@ -39,17 +39,20 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        while not flocked(handle):
+        while (ours := flocked(handle)) is False:
             waiting()
             time.sleep(POLL_SECONDS)
-        with _claimed(path.with_name(f"{path.name}.claim"), waiting):
+        with _claimed(path.with_name(f"{path.name}.claim"), ours is True, waiting):
             yield
     finally:
         os.close(handle)
 
 
-def flocked(handle: int) -> bool:
-    """Whether the open file is ours now; True where the file system has no locks."""
+def flocked(handle: int) -> bool | None:
+    """Whether the open file (writable: NFS asks for that) is ours now.
+
+    None where the file system has no locks and nobody can say.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -57,15 +60,20 @@ def flocked(handle: int) -> bool:
     except OSError as error:
         if error.errno not in NO_LOCKS_HERE:
             raise
+        return None
     return True
 
 
 @contextlib.contextmanager
-def _claimed(claim: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the claim, which says to other machines that the lock is taken."""
+def _claimed(claim: Path, alone: bool, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the claim, which says to other machines that the lock is taken.
+
+    Args:
+        alone: no other process of this machine holds the lock.
+    """
     token = f"{this_machine()} {uuid.uuid4().hex}"
     while not _created(claim, token):
-        _wait_for_its_end(claim, waiting)
+        _wait_for_its_end(claim, alone, waiting)
     done = threading.Event()
     heart = threading.Thread(target=_beat, args=(claim, token, done), daemon=True)
     heart.start()
@@ -74,32 +82,44 @@ def _claimed(claim: Path, waiting: Callable[[], None]) -> Iterator[None]:
     finally:
         done.set()
         heart.join()
-        if _read(claim).startswith(token):
+        if _read(claim) == token:
             claim.unlink(missing_ok=True)
 
 
 def _created(claim: Path, token: str) -> bool:
     try:
         with claim.open("x") as file:
-            file.write(f"{token} 0")
+            file.write(token)
     except FileExistsError:
         return False
     return True
 
 
-def _wait_for_its_end(claim: Path, waiting: Callable[[], None]) -> None:
+def _wait_for_its_end(claim: Path, alone: bool, waiting: Callable[[], None]) -> None:
     """Until the claim is gone; it is removed if its holder is dead."""
-    seen, since = _read(claim), time.monotonic()
-    # We hold this machine's lock, so a claim of this machine is that of a dead process.
-    while seen and not seen.startswith(f"{this_machine()} "):
+    seen, since = _beats(claim), time.monotonic()
+    while seen is not None:
+        # Alone with this machine's lock, a claim of this machine is a dead process's.
+        if alone and _read(claim).startswith(f"{this_machine()} "):
+            break
+        if time.monotonic() - since > DEAD_AFTER_SECONDS:
+            break
         waiting()
         time.sleep(POLL_SECONDS)
-        now = _read(claim)
+        now = _beats(claim)
         if now != seen:
             seen, since = now, time.monotonic()
-        elif time.monotonic() - since > DEAD_AFTER_SECONDS:
-            break
     claim.unlink(missing_ok=True)
+
+
+def _beats(claim: Path) -> int | None:
+    """When the claim was renewed last; None when there is none."""
+    try:
+        return claim.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    except OSError:  # it cannot be read at the moment
+        return 0
 
 
 def _read(claim: Path) -> str:
@@ -111,10 +131,8 @@ def _read(claim: Path) -> str:
 
 def _beat(claim: Path, token: str, done: threading.Event) -> None:
     """Renew the claim until done; one that another machine took over is left alone."""
-    beats = 0
     while not done.wait(BEAT_SECONDS):
-        if not _read(claim).startswith(token):
+        if _read(claim) not in ("", token):
             return
-        beats += 1
-        with contextlib.suppress(OSError):  # a full disk: at worst another machine trains too
-            claim.write_text(f"{token} {beats}")
+        with contextlib.suppress(OSError):
+            os.utime(claim)

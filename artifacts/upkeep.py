@@ -1,5 +1,7 @@
 """Looking after a store: how big it is, whether it is whole, what in it nobody needs."""
 
+import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from artifacts.checkpoint import readable
 from artifacts.library import Library
 from artifacts.locks import flocked
 from artifacts.package import verify_package
-from artifacts.store import FOLDERS, Store, read_memo, sha256_of
+from artifacts.store import FOLDERS, Store, read_memo
 from core.errors import PackageError, StoreError
 
 SECONDS_A_DAY = 86_400.0
@@ -27,13 +29,13 @@ def sizes(store: Store) -> dict[str, Size]:
 
 
 def problems(store: Store) -> list[str]:
-    """Every file that is not as it was written, a sentence each; a build mends all of them."""
+    """Every file that is not as it was written, a sentence each with what mends it."""
     return [*_blob_problems(store), *_memo_problems(store), *_other_problems(store)]
 
 
 def _blob_problems(store: Store) -> Iterator[str]:
     for path in _blobs(store):
-        if sha256_of(path) != path.name:
+        if not store.holds(path.name) and path.exists():
             yield f"blob {path.name} was altered; run the build that made it again"
 
 
@@ -69,10 +71,7 @@ def unneeded(store: Store, days: float) -> list[Path]:
     Raises:
         StoreError: a build is under way in this store.
     """
-    if any(_is_locked(path) for path in (store.folder / "runs").glob("*.json")):
-        raise StoreError(
-            f"a build is under way in {store.folder}; prune when it has ended or stop it"
-        )
+    _check_idle(store)
     needed = _needed(store)
     keys: set[str] = set()
     found = [path for path in _blobs(store) if path.name not in needed]
@@ -86,22 +85,37 @@ def unneeded(store: Store, days: float) -> list[Path]:
     found += [path for path in results if path.stem.rpartition("-")[2] not in keys]
     found += _files(store.folder / "checkpoints")
     found += (store.folder / "blobs").glob("new-*")
-    found += (path for name in FOLDERS for path in (store.folder / name).rglob(".*.part"))
+    found += _files(store.folder / "runs")  # of killed processes
+    every = (path for name in FOLDERS for path in _files(store.folder / name))
+    found += (path for path in every if path.name.startswith(".") and path.suffix == ".part")
     oldest = time.time() - days * SECONDS_A_DAY
     return sorted({path for path in found if _modified(path) <= oldest})
 
 
 def remove(store: Store, paths: list[Path]) -> Size:
-    """Delete these files of the store and the folders that they leave empty."""
+    """Delete these files of the store and the folders that they leave empty.
+
+    Memos go before what they name, so that a prune that is stopped leaves a sound store.
+
+    Raises:
+        StoreError: a build is under way in this store.
+    """
+    _check_idle(store)
     freed = total_size(paths)
-    for path in paths:
+    memos = store.folder / "memos"
+    for path in sorted(paths, key=lambda one: not one.is_relative_to(memos)):
         path.unlink(missing_ok=True)
     for name in ("blobs", "checkpoints"):
-        inner = [path for path in (store.folder / name).rglob("*") if path.is_dir()]
+        inner = [Path(path) for path, _, _ in os.walk(store.folder / name)][1:]
         for path in sorted(inner, reverse=True):
-            if not any(path.iterdir()):
+            with contextlib.suppress(OSError):  # it is not empty
                 path.rmdir()
     return freed
+
+
+def _check_idle(store: Store) -> None:
+    if any(_is_locked(path) for path in (store.folder / "runs").glob("*.json")):
+        raise StoreError(f"{store.folder} is in use by a run; prune when it has ended or stop it")
 
 
 def _needed(store: Store) -> set[str]:
@@ -119,19 +133,25 @@ def _blobs(store: Store) -> list[Path]:
 
 def _is_locked(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return not flocked(file.fileno())
+        with path.open("r+b") as file:
+            return flocked(file.fileno()) is not True
+    except FileNotFoundError:
+        return False  # it has just ended
     except OSError:
-        return False
+        return True
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    return sorted(Path(path, name) for path, _, names in os.walk(folder) for name in names)
 
 
 def total_size(paths: Sequence[Path]) -> Size:
     """Of these files together."""
-    return Size(len(paths), sum(path.stat().st_size for path in paths))
+    sizes = []
+    for path in paths:
+        with contextlib.suppress(OSError):  # gone meanwhile
+            sizes.append(path.stat().st_size)
+    return Size(len(sizes), sum(sizes))
 
 
 def _modified(path: Path) -> float:

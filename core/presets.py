@@ -114,7 +114,7 @@ def changed(config: BuildConfig, setting: str) -> BuildConfig:
             f"there is no setting {setting!r}; give SECTION.FIELD=VALUE, say freev.steps=2000"
         )
     value = _parsed(text.strip(), getattr(section, field_name), path)
-    check_value(path.strip(), value, getattr(section, field_name))
+    check_value(path.strip(), value, getattr(getattr(BuildConfig(), section_name), field_name))
     change: dict[str, Any] = {field_name: value}
     return dataclasses.replace(config, **{section_name: dataclasses.replace(section, **change)})
 

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
 
+from tasks.interrupt import asked_to_stop
 from tasks.progress import say
 
 LOCAL_API = "http://127.0.0.1:4200/api"
@@ -35,6 +36,7 @@ def prefect_session(verbose: bool) -> Iterator[None]:
     Raises:
         KeyboardInterrupt: the flow run was cancelled.
     """
+    from httpx import HTTPError
     from prefect.exceptions import CancelledRun, TerminationSignal
     from prefect.settings import (
         PREFECT_API_URL,
@@ -62,6 +64,10 @@ def prefect_session(verbose: bool) -> Iterator[None]:
             yield
         except (CancelledRun, TerminationSignal):
             raise KeyboardInterrupt from None
+        except HTTPError:
+            if asked_to_stop():  # the signal reached the server too
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _start_embedded_server() -> None:
@@ -71,12 +77,12 @@ def _start_embedded_server() -> None:
     """
     from prefect.client.orchestration import get_client
 
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the new process inherits this
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits it
     try:
         with get_client(sync_client=True) as client:
             client.api_healthcheck()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def embedded_server() -> int:
@@ -94,7 +100,7 @@ def stop_orphaned_server(pid: int) -> None:
 
 def _servers() -> dict[int, int]:
     """Process number -> parent's, of all Prefect servers on this machine."""
-    command = ["ps", "-A", "-o", "pid=,ppid=,args="]
+    command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:  # a bare container has no ps

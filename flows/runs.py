@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas import State
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelled, Crashed
 
@@ -50,7 +51,6 @@ def _under_way(folder: Path) -> Iterator[None]:
     if context is None or context.flow_run is None:
         yield  # called without Prefect
         return
-    _close_dead(folder)
     path = folder / f"{context.flow_run.id}.json"
     new = path.with_suffix(".new")  # seen by others only once it is locked
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -58,6 +58,7 @@ def _under_way(folder: Path) -> Iterator[None]:
         flocked(handle)
         os.write(handle, json_bytes({**_here(), "server": embedded_server()}))
         new.replace(path)
+        _close_dead([one for one in sorted(folder.glob("*.json")) if one != path])
         yield
     finally:
         new.unlink(missing_ok=True)
@@ -73,12 +74,12 @@ def _here() -> dict[str, str]:
     }
 
 
-def _close_dead(folder: Path) -> None:
+def _close_dead(paths: list[Path]) -> None:
     """Mark the runs of this machine's dead processes as crashed."""
     with get_client(sync_client=True) as client:
-        for path in sorted(folder.glob("*.json")):
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                if not flocked(file.fileno()):
+        for path in paths:
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                if flocked(file.fileno()) is not True:
                     continue
                 left = _read(file.read())
                 if {name: left.get(name) for name in _here()} != _here():
@@ -98,7 +99,7 @@ def _read(content: bytes) -> dict[str, Any]:
 
 def _close(client: SyncPrefectClient, run: UUID) -> None:
     end: State[None] = Crashed(message=KILLED)
-    with contextlib.suppress(ObjectNotFound):
+    try:
         state = client.read_flow_run(run).state
         if state is not None and state.is_final():
             return
@@ -108,3 +109,7 @@ def _close(client: SyncPrefectClient, run: UUID) -> None:
                 client.set_task_run_state(task.id, end, force=True)
         client.set_flow_run_state(run, end, force=True)
         say("an earlier run was killed; it is marked as crashed in Prefect")
+    except ObjectNotFound:
+        return  # it was deleted there
+    except (PrefectException, HTTPError) as error:  # no reason to stop this run
+        say(f"an earlier run was killed and cannot be marked as crashed in Prefect ({error})")

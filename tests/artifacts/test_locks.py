@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -125,7 +127,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def elsewhere(path: Path) -> Path:
     """Another machine's claim on the lock."""
     claim = path.with_name(f"{path.name}.claim")
-    claim.write_text("other-0123 abcd 0")
+    claim.write_text("other-0123 abcd")
     return claim
 
 
@@ -137,9 +139,9 @@ def test_a_claim_stands_while_the_lock_is_held(tmp_path: Path) -> None:
 
 def test_a_held_claim_is_renewed(tmp_path: Path, soon: None) -> None:
     with locked(tmp_path / "a.lock", not_waiting):
-        first = (tmp_path / "a.lock.claim").read_text()
+        first = (tmp_path / "a.lock.claim").stat().st_mtime_ns
         deadline = time.monotonic() + 10
-        while (tmp_path / "a.lock.claim").read_text() in (first, ""):
+        while (tmp_path / "a.lock.claim").stat().st_mtime_ns == first:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
@@ -150,7 +152,7 @@ def test_a_living_claim_of_another_machine_is_waited_for(tmp_path: Path, soon: N
     def waiting() -> None:
         nonlocal waited
         waited += 1
-        claim.write_text(f"other-0123 abcd {waited}")
+        os.utime(claim)
         if waited == 100:  # 1 s at least: twice what a dead one is given
             claim.unlink()
 
@@ -165,7 +167,7 @@ def test_a_dead_claim_of_another_machine_is_taken_over(tmp_path: Path, soon: Non
 
 
 def test_a_dead_claim_of_this_machine_is_not_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "a.lock.claim").write_text(f"{locks.this_machine()} abcd 3")
+    (tmp_path / "a.lock.claim").write_text(f"{locks.this_machine()} abcd")
     with locked(tmp_path / "a.lock", not_waiting):
         pass
 
@@ -173,4 +175,38 @@ def test_a_dead_claim_of_this_machine_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_claim_that_was_taken_over_is_left_alone(tmp_path: Path) -> None:
     with locked(tmp_path / "a.lock", not_waiting):
         claim = elsewhere(tmp_path / "a.lock")
-    assert claim.read_text() == "other-0123 abcd 0"
+    assert claim.read_text() == "other-0123 abcd"
+
+
+def test_a_claim_that_is_just_being_written_is_not_taken(tmp_path: Path, soon: None) -> None:
+    claim, waited = tmp_path / "a.lock.claim", 0
+    claim.touch()
+
+    def waiting() -> None:
+        nonlocal waited
+        waited += 1
+        if waited == 3:
+            claim.unlink()
+
+    with locked(tmp_path / "a.lock", waiting):
+        assert waited == 3
+
+
+def test_where_the_file_system_has_no_locks_the_claim_decides(
+    tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_locks(_handle: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", without_locks)
+    claim, waited = tmp_path / "a.lock.claim", 0
+    claim.write_text(f"{locks.this_machine()} abcd")  # it may be a living process's
+
+    def waiting() -> None:
+        nonlocal waited
+        waited += 1
+        if waited == 3:
+            claim.unlink()
+
+    with locked(tmp_path / "a.lock", waiting):
+        assert waited == 3

@@ -118,7 +118,30 @@ def test_nothing_is_pruned_while_a_build_is_under_way(store: Store) -> None:
     made(store, "lost", b"lost")
     with (
         locked(store.folder / "runs" / "1.json", lambda: None),
-        pytest.raises(StoreError, match=r"a build is under way in .*; prune when it has ended"),
+        pytest.raises(StoreError, match=r"is in use by a run; prune when it has ended"),
     ):
         unneeded(store, days=0)
     assert unneeded(store, days=0) != []
+
+
+def test_nothing_is_pruned_when_a_model_does_not_say_what_it_needs(store: Store) -> None:
+    kit(store, made(store, "kept", b"kept"))
+    record = store.folder / "models" / "kit.json"
+    record.write_text(record.read_text()[:-9])
+    with pytest.raises(StoreError, match=r"does not say what kit was made from; build it again"):
+        unneeded(store, days=0)
+
+
+def test_a_memo_goes_before_what_it_names(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(store, "lost", b"lost")
+    gone: list[str] = []
+    unlink = Path.unlink
+
+    def noted(path: Path, missing_ok: bool = False) -> None:
+        gone.append(path.relative_to(store.folder).parts[0])
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", noted)
+    remove(store, unneeded(store, days=0))
+    assert gone[0] == "memos"
+    assert gone.count("memos") == 1

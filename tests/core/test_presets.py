@@ -199,3 +199,8 @@ def test_a_number_too_long_for_a_float_is_refused() -> None:
 def test_settings_are_judged_together_once_all_are_made() -> None:
     both = configured("quick", 0, ["rvqvae.most_levels=3", "rvqvae.fewest_levels=3"])
     assert (both.rvqvae.fewest_levels, both.rvqvae.most_levels) == (3, 3)
+
+
+def test_an_empty_list_can_be_filled_again() -> None:
+    config = configured("quick", 0, ["prior.speeds=[]", "prior.speeds=[1.1]"])
+    assert config.prior.speeds == (1.1,)
