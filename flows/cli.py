@@ -119,10 +119,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported late: --help and a wrong option answer at once.
     from artifacts.store import disk_fails, disk_is_full
     from core.errors import DistillError
+    from tasks.interrupt import stop_if_asked, stoppable
 
     try:
-        from flows.commands import COMMANDS  # torch comes with it, seconds in which one may stop
+        with stoppable():  # a library that is interrupted while it loads raises anything
+            from flows.commands import COMMANDS
 
+            stop_if_asked()
         COMMANDS[asked.command](asked)
     except DistillError as error:
         print(f"distill: error: {' '.join(str(error).split())}", file=sys.stderr)
