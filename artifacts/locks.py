@@ -25,7 +25,11 @@ NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # some network 
 
 
 def this_machine() -> str:
-    """A name that stays the same over a restart and differs from other machines'."""
+    """A name that stays the same over a restart and differs from other machines'.
+
+    Without a network card it changes: dead claims of this machine are then waited for like
+    those of others, and its dead runs are not closed.
+    """
     return f"{socket.gethostname()}-{uuid.getnode():012x}"
 
 

@@ -29,9 +29,7 @@ Version 1 was a Python pickle. It is recognised by its bytes, never loaded, and
 refused.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipInfo
 
@@ -53,6 +51,7 @@ from artifacts.package_rules import (
     place,
     sha256,
 )
+from artifacts.store import write_atomically
 from artifacts.stored_zip import opened, zip_bytes
 from core.errors import PackageError
 
@@ -84,7 +83,12 @@ def write_package(path: Path, manifest: Mapping[str, object], entries: dict[str,
         check_size(len(content))
     except PackageError as error:
         raise PackageError(f"{path.name} {error}") from error
-    _write_atomically(path, content)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise PackageError(
+            f"{path} cannot be written ({error.strerror}); choose another folder or free space"
+        ) from error
 
 
 def read_manifest(path: Path) -> dict[str, object]:
@@ -182,20 +186,3 @@ def _tensors(name: str, raw: bytes) -> dict[str, Tensor]:
 def _check_exists(path: Path) -> None:
     if not path.exists():
         raise PackageError(f"{path} does not exist; check the path")
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise PackageError(
-            f"{path} cannot be written ({error.strerror}); choose another folder or free space"
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -61,16 +61,14 @@ def _of_another_kind(path: str, value: object, example: object) -> ConfigError:
 
 
 def _check_range(path: str, value: float) -> None:
-    low_enough = value < 1 if path in SHARES else value <= LARGEST
-    high_enough = value >= 0 if path in ZERO_ALLOWED else value > 0
+    share, or_zero = path in SHARES, path in ZERO_ALLOWED
+    low_enough = value < 1 if share else value <= LARGEST
+    high_enough, least = value >= 0 if or_zero else value > 0, "0 or more" if or_zero else "above 0"
     if path == "ingest.silence_dbfs":
-        high_enough = value >= -LARGEST
+        high_enough, least = value >= -LARGEST, f"{-LARGEST:g} or more"
     if not (low_enough and high_enough):  # nor is NaN either
-        raise ConfigError(
-            f"{path} cannot be {value}; give a number "
-            f"{'of 0 or more' if path in ZERO_ALLOWED else 'above 0'}"
-            f"{', below 1' if path in SHARES else ''}"
-        )
+        highest = "below 1" if share else f"at most {LARGEST:g}"
+        raise ConfigError(f"{path} cannot be {value}; give a number {least}, {highest}")
     field = path.rpartition(".")[2]
     most = LARGEST_DEPTH if field == "blocks" else LARGEST_SIZE
     if isinstance(value, int) and value > most and field not in COUNTS:

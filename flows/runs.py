@@ -85,8 +85,8 @@ def _close_dead(paths: list[Path]) -> None:
                 if {name: left.get(name) for name in _here()} != _here():
                     continue  # another machine's, or recorded at an API that is not this one
                 stop_orphaned_server(left.get("server", 0))
-                _close(client, UUID(path.stem))
-                path.unlink(missing_ok=True)
+                if _close(client, UUID(path.stem)):
+                    path.unlink(missing_ok=True)
 
 
 def _read(content: bytes) -> dict[str, Any]:
@@ -97,12 +97,13 @@ def _read(content: bytes) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _close(client: SyncPrefectClient, run: UUID) -> None:
+def _close(client: SyncPrefectClient, run: UUID) -> bool:
+    """Whether nothing of the run is left to be closed."""
     end: State[None] = Crashed(message=KILLED)
     try:
         state = client.read_flow_run(run).state
         if state is not None and state.is_final():
-            return
+            return True
         mine = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
         for task in client.read_task_runs(flow_run_filter=mine):
             if task.state is None or not task.state.is_final():
@@ -110,6 +111,8 @@ def _close(client: SyncPrefectClient, run: UUID) -> None:
         client.set_flow_run_state(run, end, force=True)
         say("an earlier run was killed; it is marked as crashed in Prefect")
     except ObjectNotFound:
-        return  # it was deleted there
+        pass  # it was deleted there
     except (PrefectException, HTTPError) as error:  # no reason to stop this run
         say(f"an earlier run was killed and cannot be marked as crashed in Prefect ({error})")
+        return False
+    return True

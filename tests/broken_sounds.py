@@ -1,6 +1,7 @@
 """Folders of sounds to ingest: ten good ones, twenty that cannot be used."""
 
 import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -15,6 +16,21 @@ def tone(seconds: float, rate: int, hz: float, channels: int = 1) -> NDArray[np.
     noise = np.random.default_rng(round(hz)).standard_normal((time.shape[0], channels))
     harmonics = np.sin(2 * np.pi * hz * time * np.arange(1, channels + 1))
     return ((0.5 * harmonics + 0.02 * noise) * np.exp(-3 * time)).astype(np.float32)
+
+
+def write_tones(folder: Path, count: int) -> None:
+    """Tones of 0.3 s and more, each 0.1 s longer and 90 Hz higher than the one before."""
+    for number in range(count):
+        wave = tone(0.3 + 0.1 * number, 44_100, 150 + 90 * number)
+        soundfile.write(folder / f"{number}.wav", wave, 44_100)
+
+
+def write_few_sounds(folder: Path) -> Path:
+    """Five tones, a copy of one, and a file that cannot be used."""
+    write_tones(folder, 5)
+    shutil.copy(folder / "3.wav", folder / "copy.wav")
+    soundfile.write(folder / "short.wav", tone(0.01, 44_100, 300), 44_100)
+    return folder
 
 
 def write_good_sounds(folder: Path) -> list[str]:

@@ -131,6 +131,20 @@ def elsewhere(path: Path) -> Path:
     return claim
 
 
+def waits_until_it_goes(path: Path) -> bool:
+    """Whether the lock is had just when the claim that is there goes, at the third look."""
+    claim, looks = path.with_name(f"{path.name}.claim"), 0
+
+    def waiting() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            claim.unlink()
+
+    with locked(path, waiting):
+        return looks == 3
+
+
 def test_a_claim_stands_while_the_lock_is_held(tmp_path: Path) -> None:
     with locked(tmp_path / "a.lock", not_waiting):
         assert (tmp_path / "a.lock.claim").read_text().startswith(f"{locks.this_machine()} ")
@@ -167,9 +181,10 @@ def test_a_dead_claim_of_another_machine_is_taken_over(tmp_path: Path, soon: Non
 
 
 def test_a_dead_claim_of_this_machine_is_not_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "a.lock.claim").write_text(f"{locks.this_machine()} abcd")
+    dead = f"{locks.this_machine()} abcd"
+    (tmp_path / "a.lock.claim").write_text(dead)
     with locked(tmp_path / "a.lock", not_waiting):
-        pass
+        assert (tmp_path / "a.lock.claim").read_text() != dead  # it is ours
 
 
 def test_a_claim_that_was_taken_over_is_left_alone(tmp_path: Path) -> None:
@@ -179,17 +194,8 @@ def test_a_claim_that_was_taken_over_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_claim_that_is_just_being_written_is_not_taken(tmp_path: Path, soon: None) -> None:
-    claim, waited = tmp_path / "a.lock.claim", 0
-    claim.touch()
-
-    def waiting() -> None:
-        nonlocal waited
-        waited += 1
-        if waited == 3:
-            claim.unlink()
-
-    with locked(tmp_path / "a.lock", waiting):
-        assert waited == 3
+    (tmp_path / "a.lock.claim").touch()
+    assert waits_until_it_goes(tmp_path / "a.lock")
 
 
 def test_where_the_file_system_has_no_locks_the_claim_decides(
@@ -199,14 +205,6 @@ def test_where_the_file_system_has_no_locks_the_claim_decides(
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(locks.fcntl, "flock", without_locks)
-    claim, waited = tmp_path / "a.lock.claim", 0
-    claim.write_text(f"{locks.this_machine()} abcd")  # it may be a living process's
-
-    def waiting() -> None:
-        nonlocal waited
-        waited += 1
-        if waited == 3:
-            claim.unlink()
-
-    with locked(tmp_path / "a.lock", waiting):
-        assert waited == 3
+    # It may be a living process's.
+    (tmp_path / "a.lock.claim").write_text(f"{locks.this_machine()} abcd")
+    assert waits_until_it_goes(tmp_path / "a.lock")

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-import soundfile
-from broken_sounds import tone
+from broken_sounds import write_few_sounds
 from fault_table import Tally, count
 from small_line import Line, built, shelved
 
@@ -74,13 +73,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Of five tones, a copy of one, and a file that cannot be used."""
-    sounds, folder = tmp_path_factory.mktemp("tones"), tmp_path_factory.mktemp("store")
-    for number in range(5):
-        wave = tone(0.3 + 0.1 * number, 44_100, 150 + 90 * number)
-        soundfile.write(sounds / f"{number}.wav", wave, 44_100)
-    shutil.copy(sounds / "3.wav", sounds / "copy.wav")
-    soundfile.write(sounds / "short.wav", tone(0.01, 44_100, 300), 44_100)
+    """Of a few sounds."""
+    sounds = write_few_sounds(tmp_path_factory.mktemp("tones"))
+    folder = tmp_path_factory.mktemp("store")
     line = built(sounds, folder, "cpu")
     shelved(line)
     return Finished(sounds, folder, line, contents(folder))

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 import small_line
-import soundfile
-from broken_sounds import tone
+from broken_sounds import write_few_sounds
 from failing_writes import FailingWrites, Fault
 from fault_table import Tally, count
 from in_process import Capture, answered, refused
@@ -74,14 +73,7 @@ def linked(folder: Path, copy: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five tones, a copy of one, and a file that cannot be used."""
-    folder = tmp_path_factory.mktemp("tones")
-    for number in range(5):
-        wave = tone(0.3 + 0.1 * number, 44_100, 150 + 90 * number)
-        soundfile.write(folder / f"{number}.wav", wave, 44_100)
-    shutil.copy(folder / "3.wav", folder / "copy.wav")
-    soundfile.write(folder / "short.wav", tone(0.01, 44_100, 300), 44_100)
-    return folder
+    return write_few_sounds(tmp_path_factory.mktemp("tones"))
 
 
 @pytest.fixture

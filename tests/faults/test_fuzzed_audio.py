@@ -25,3 +25,4 @@ def test_fuzzed_audio(tmp_path: Path, tally: Tally) -> None:
     soundfile.write(tmp_path / "whole.wav", tone(0.3, 48_000, 200), 48_000)
     with Watched(start, tmp_path) as watched:
         bear(tally, watched, cases(count(200, 5000)))
+    assert tally.borne == count(200, 5000)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-import soundfile
-from broken_sounds import tone
+from broken_sounds import write_tones
 from fault_table import Tally, count
 from fuzzed_packages import BYTES, fuzzed
 from fuzzed_zips import Kit
@@ -17,9 +16,7 @@ from small_line import built
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """A whole small model in a folder of its own."""
     folder, sounds = tmp_path_factory.mktemp("fuzzed"), tmp_path_factory.mktemp("tones")
-    for number in range(6):
-        wave = tone(0.3 + 0.1 * number, 44_100, 150 + 90 * number)
-        soundfile.write(sounds / f"{number}.wav", wave, 44_100)
+    write_tones(sounds, 6)
     line = built(sounds, tmp_path_factory.mktemp("store"), "cpu")
     whole = line.store.read_bytes(line.package.digest)
     (folder / "kit.distill").write_bytes(whole)
@@ -40,4 +37,5 @@ def test_fuzzed_packages(kit: Kit, tally: Tally) -> None:
     """Fuzzed .distill files."""
     with Watched(start, kit.outside.parent) as watched:
         bear(tally, watched, cases(kit, count(150, 5000)))
+    assert tally.borne == count(150, 5000)
     assert list(kit.outside.iterdir()) == []

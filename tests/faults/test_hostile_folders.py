@@ -42,11 +42,6 @@ def no_hang() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(str(tmp_path / "store"))
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """One good sound."""
     path = tmp_path / "sounds"

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-import soundfile
-from broken_sounds import tone
+from broken_sounds import write_tones
 from small_line import Line, built
 
 from artifacts.model import Model
@@ -14,9 +13,7 @@ from artifacts.model import Model
 def sounds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six tones of 0.3 to 0.8 s, and a second copy of one."""
     folder = tmp_path_factory.mktemp("tones")
-    for number in range(6):
-        wave = tone(0.3 + 0.1 * number, 44_100, 150 + 90 * number)
-        soundfile.write(folder / f"{number}.wav", wave, 44_100)
+    write_tones(folder, 6)
     (folder / "copy.wav").write_bytes((folder / "3.wav").read_bytes())
     return folder
 

@@ -22,11 +22,6 @@ Decode = Callable[[Path, Path, IngestConfig], Decoded]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(str(tmp_path / "store"))
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three different sounds in two folders."""
     path = tmp_path / "sounds"

@@ -29,11 +29,6 @@ def doubling(calls: list[int], version: int = 1) -> Step[[int]]:
     return double
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(str(tmp_path / "store"), "cpu")
-
-
 def body(run: Run, *_args: object, **_kwargs: object) -> Ref:
     raise AssertionError(f"a key needs no body, in {run}")
 
