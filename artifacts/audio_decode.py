@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import math
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from artifacts.audio_files import printable
 from artifacts.sound_header import Header, read_header
 from core.audio import Wave, amplitude, dbfs
 from core.config import IngestConfig
@@ -80,6 +82,25 @@ def decode(source: Path, target: Path, config: IngestConfig) -> Decoded:
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def decoded_wave(source: Path, config: IngestConfig) -> NDArray[np.float32]:
+    """(T,) one sound file's samples, as `decode` writes them.
+
+    Raises:
+        AudioError: the file is not a whole, audible sound, or cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "wave"
+        try:
+            decode(source, target, config)
+        except AudioError as error:
+            raise AudioError(f"{printable(source.name)} {error}") from None
+        except ReadError as error:
+            raise AudioError(
+                f"{printable(source.name)} cannot be read ({error.strerror}); check it"
+            ) from error
+        return np.fromfile(target, np.dtype("<f4"))
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]

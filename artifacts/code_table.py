@@ -2,16 +2,23 @@
 
 Columns: `sound` (place in the set), `role` (train, held_out, augmented, or whole:
 what a model is refitted on when only tails were held out), `first` (its place in
-the sound, in code frames), `ends`, `levels`, and `codes` (frames x levels int16, flat).
+the sound, in code frames), `ends`, `levels`, `codes` (frames x levels int16, flat) and
+`descriptors` (4 float32, core.descriptors).
 """
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
+
+from core.descriptors import ranks
+from core.prior_training import CodeSequence
 
 Role = Literal["train", "held_out", "augmented", "whole"]
 
@@ -23,6 +30,7 @@ class CodeRow:
     first: int
     ends: bool
     codes: np.ndarray  # (F, L) int
+    descriptors: np.ndarray  # (4,) float32
 
 
 def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
@@ -36,6 +44,7 @@ def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
                 "ends": row.ends,
                 "levels": row.codes.shape[1],
                 "codes": row.codes.astype(np.int16).ravel(),
+                "descriptors": row.descriptors.astype(np.float32),
             }
             for row in rows
         ]
@@ -43,11 +52,40 @@ def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
     table.to_parquet(path, engine="pyarrow", compression=None, index=False)
 
 
+def sequences(
+    path: Path, role: Role, labels: Sequence[int] = (), scale: Tensor | None = None
+) -> list[CodeSequence]:
+    """The code sequences of one role.
+
+    Args:
+        labels: of each sound of the set; empty when no sound has one.
+        scale: (4, QUANTILES) to rank the descriptors on; None leaves the ranks unknown.
+    """
+    found = []
+    for row in read_codes(path, role):
+        one = CodeSequence(torch.from_numpy(row.codes), row.first, row.ends)
+        if labels:
+            one = dataclasses.replace(one, label=labels[row.sound])
+        if scale is not None:
+            ranked = ranks(torch.from_numpy(row.descriptors), scale)
+            one = dataclasses.replace(one, ranks=tuple(ranked.tolist()))
+        found.append(one)
+    return found
+
+
 def read_codes(path: Path, role: Role) -> list[CodeRow]:
     """All rows of one role, in the order they were written."""
     table = pd.read_parquet(path, engine="pyarrow", filters=[("role", "==", role)])
-    columns = (table[name].to_numpy() for name in ("sound", "first", "ends", "levels", "codes"))
+    names = ("sound", "first", "ends", "levels", "codes", "descriptors")
+    columns = (table[name].to_numpy() for name in names)
     return [
-        CodeRow(int(sound), role, int(first), bool(ends), flat.astype(np.int64).reshape(-1, levels))
-        for sound, first, ends, levels, flat in zip(*columns, strict=True)
+        CodeRow(
+            int(sound),
+            role,
+            int(first),
+            bool(ends),
+            flat.astype(np.int64).reshape(-1, levels),
+            descriptors.astype(np.float32),
+        )
+        for sound, first, ends, levels, flat, descriptors in zip(*columns, strict=True)
     ]

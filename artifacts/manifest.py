@@ -85,6 +85,12 @@ def numbers_at(manifest: Manifest, *keys: str) -> list[float]:
     return [item for item in found if item is not None]
 
 
+def names_at(manifest: Manifest, *keys: str) -> list[str]:
+    """The texts of the list there; empty when there is none."""
+    value = value_at(manifest, *keys)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def text_at(manifest: Manifest, *keys: str) -> str:
     """The text or number there as text, "" when there is none."""
     value = value_at(manifest, *keys)

@@ -1,5 +1,6 @@
 """A model opened from its package, ready to play."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -11,12 +12,14 @@ from artifacts.audio_files import printable
 from artifacts.library import NAME
 from artifacts.package import Package
 from core.config import BuildConfig, VocoderName
+from core.descriptors import DESCRIPTORS, QUANTILES
 from core.errors import ConfigError, PackageError
 from core.generation import Instrument
 from core.presets import from_json
-from core.prior import Prior
+from core.prior import EXAMPLE, UNKNOWN, Prior
 from core.rvqvae import RvqVae
 from core.sampling import LONGEST_NATURAL
+from core.texture import Texture
 from core.vocoders import vocoder_from_weights
 
 
@@ -34,6 +37,8 @@ class Model:
         try:
             self.config: BuildConfig = from_json(self.manifest["config"])
             self.winner = cast("VocoderName", str(self.manifest["vocoder"]))
+            self.labels = [str(label) for label in self.manifest["labels"]]
+            self.gain = float(self.manifest["train"]["gain"])
             self.longest_frames = int(self.manifest["sizes"]["longest_code_frames"])
             self.name = str(self.manifest["name"])
         except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
@@ -46,11 +51,25 @@ class Model:
                 f"{path.name} has sounds of up to {self.longest_frames} code frames; 1 to "
                 f"{LONGEST_NATURAL} can be; do not use this file"
             )
+        if not 0 < self.gain < math.inf:
+            raise PackageError(f"{path.name} has a gain of {self.gain}; get the file again")
         if not NAME.fullmatch(self.name):  # new sounds are files of that name
             raise PackageError(
                 f"{path.name} calls itself {self.name!a}, which can name no file; "
                 "do not use this file"
             )
+
+    def label(self, name: str) -> int:
+        """The number of a label.
+
+        Raises:
+            ConfigError: the model has no such label.
+        """
+        if name not in self.labels:
+            known = ", ".join(printable(label) for label in self.labels)
+            hint = f"use {known}" if known else "it was built from sounds in one folder"
+            raise ConfigError(f"{self.path.name} has no label {printable(name)}; {hint}")
+        return self.labels.index(name)
 
     @property
     def vocoders(self) -> list[VocoderName]:
@@ -76,7 +95,9 @@ class Model:
                 f"use auto or {', '.join(self.vocoders)}"
             )
         chosen = next(one for one in self.vocoders if one == name)
-        wanted = ["rvqvae", "prior"] + ([] if chosen == "griffinlim" else [f"vocoder-{chosen}"])
+        wanted = ["rvqvae", "texture", "prior"] + (
+            [] if chosen == "griffinlim" else [f"vocoder-{chosen}"]
+        )
         weights = {one: self.package.tensors(f"{one}.safetensors") for one in wanted}
         nowhere = torch.device("meta")
         shapes = {
@@ -100,9 +121,14 @@ class Model:
     ) -> Instrument:
         config, codec, prior = self.config, weights["rvqvae"], weights["prior"]
         _check_codec(codec, prior, config)
+        _check_prior(prior, len(self.labels))
+        _check_texture(weights["texture"], config)
         return Instrument(
             config.mel,
             RvqVae.from_weights(codec, config.mel, config.rvqvae).to(device),
+            Texture.from_weights(weights["texture"], config.mel, config.rvqvae, config.texture).to(
+                device
+            ),
             Prior.from_weights(prior, config.prior).to(device),
             vocoder_from_weights(vocoder, weights.get(f"vocoder-{vocoder}", {}), config, device),
             self.longest_frames,
@@ -126,3 +152,37 @@ def _check_codec(
         raise ValueError(f"codebooks cannot have shape {(levels, codes, dim)}")
     if prior["codebooks"].shape != codec["codebooks"].shape:
         raise ValueError("the prior and the codec have different codebooks")
+
+
+def _check_prior(prior: Mapping[str, Tensor], labels: int) -> None:
+    """Raises ValueError unless what new sounds are modelled on is of the right kind."""
+    examples, scales = prior["examples"], prior["scales"]
+    if examples.dim() != 2 or not len(examples) or examples.shape[1] != EXAMPLE:
+        raise ValueError(f"examples cannot have shape {tuple(examples.shape)}")
+    if scales.shape != (len(DESCRIPTORS), QUANTILES):
+        raise ValueError(f"scales cannot have shape {tuple(scales.shape)}")
+    if len(prior["label.weight"]) != labels:
+        raise ValueError(f"{len(prior['label.weight'])} labels are learnt, {labels} are named")
+    levels, codes, _ = prior["codebooks"].shape
+    if prior["counted"].shape != (levels, codes + 1, codes):
+        raise ValueError(f"counted cannot have shape {tuple(prior['counted'].shape)}")
+    if examples.is_meta:
+        return
+    share = prior["counted_share"]
+    if not bool(((share >= 0) & (share < 1)).all()):
+        raise ValueError("a share of the counts is not in 0 to 1")
+    length, label, ranks = examples[:, 0], examples[:, 1], examples[:, 2:]
+    if not bool(((length >= 1) & (length <= LONGEST_NATURAL)).all()):
+        raise ValueError(f"an example's length is not in 1 to {LONGEST_NATURAL}")
+    if not bool(((label >= UNKNOWN) & (label < max(labels, UNKNOWN + 1))).all()):
+        raise ValueError("an example's label is none of the named")
+    if not bool(((ranks >= 0) & (ranks <= 1)).all()):
+        raise ValueError("an example's rank is not in 0 to 1")
+
+
+def _check_texture(texture: Mapping[str, Tensor], config: BuildConfig) -> None:
+    """Raises ValueError unless the tensors that it takes its shapes from fit."""
+    bands = config.mel.mel_bands
+    for name, shape in {"mean": (bands,), "spread": (), "scale": (bands,)}.items():
+        if texture[name].shape != shape:
+            raise ValueError(f"{name} has shape {tuple(texture[name].shape)}, not {shape}")

@@ -6,6 +6,7 @@ between or after; so equal content is an equal file:
 
     manifest.json               first; JSON, UTF-8, sorted keys, indent 1, at most 1 MB
     rvqvae.safetensors          required: encoder, codebooks, decoder; finite float32 numbers
+    texture.safetensors         required: the grain beside the decoder's smooth mel
     prior.safetensors           required: the model over codes
     vocoder-NAME.safetensors    any number, by name; generators only
     card.md                     required: the model card, Markdown

@@ -25,10 +25,11 @@ FORMAT = "distill_model"
 VERSION = 2
 MOST_BYTES = 50_000_000
 MANIFEST = "manifest.json"
-REQUIRED = ("rvqvae.safetensors", "prior.safetensors", "card.md")
+REQUIRED = ("rvqvae.safetensors", "texture.safetensors", "prior.safetensors", "card.md")
 
 _ORDER = (  # the allowed names, and the order they lie in
     re.compile(r"rvqvae\.safetensors"),
+    re.compile(r"texture\.safetensors"),
     re.compile(r"prior\.safetensors"),
     re.compile(r"vocoder-[A-Za-z0-9_-]{1,64}\.safetensors"),
     re.compile(r"card\.md"),

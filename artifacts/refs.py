@@ -4,7 +4,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal[
-    "sound", "sounds", "mels", "rvqvae", "codes", "prior", "vocoder", "validation", "package"
+    "sound",
+    "sounds",
+    "labels",
+    "mels",
+    "rvqvae",
+    "texture",
+    "codes",
+    "prior",
+    "judgement",
+    "vocoder",
+    "validation",
+    "package",
 ]
 
 

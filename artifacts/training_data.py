@@ -40,6 +40,12 @@ class TrainingData:
         """Every sound from beginning to end."""
         return [Part(sound, 0, frames) for sound, frames in enumerate(self.table.frames)]
 
+    @property
+    def seconds_of_train(self) -> float:
+        """Of sound in the training parts."""
+        mel = self.table.mel
+        return sum(part.frames for part in self.train) * mel.hop_samples / mel.sample_rate
+
     def log_mel(self, part: Part) -> Tensor:
         """(F, M) of one part."""
         return torch.from_numpy(self.table.log_mel(part.sound)[part.first : part.last].copy())

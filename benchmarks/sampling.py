@@ -28,7 +28,7 @@ def rows() -> list[Row]:
         seeds = list(range(batch))
 
         def draw(seeds: list[int] = seeds) -> None:
-            sample_codes(prior, seeds, Sampling(), FRAMES, frames=FRAMES)
+            sample_codes(prior, seeds, Sampling(), [FRAMES] * len(seeds), exact=True)
 
         seconds = seconds_of(draw, times=3)
         drawn = batch * FRAMES

@@ -56,7 +56,7 @@ class RvqvaeConfig:
     stack_frames: int = 2  # mel frames in one code frame: 43 code frames a second
     latent_dim: int = 64
     codebook_size: int = 0  # 0: from the number of code frames (core.sizing)
-    most_levels: int = 8
+    most_levels: int = 12
     fewest_levels: int = 4
     augmented_copies: int = 3  # of the training frames, for PCA and codebooks
     kmeans_iterations: int = 20
@@ -89,6 +89,21 @@ class PriorConfig:
     window_frames: int = 128
     steps: int = 350
     evaluate_every_steps: int = 50
+    told_share: float = 0.6  # of the training windows that are told a condition, each drawn anew
+
+
+@dataclass(frozen=True)
+class TextureConfig:
+    """The stochastic half of decoding (see core.texture)."""
+
+    hidden: int = 192
+    blocks: int = 3
+    learning_rate: float = 1e-3
+    batch_windows: int = 32
+    window_frames: int = 32  # code frames
+    steps: int = 1500
+    evaluate_every_steps: int = 250
+    sampling_steps: int = 3
 
 
 @dataclass(frozen=True)
@@ -159,6 +174,7 @@ class BuildConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     rvqvae: RvqvaeConfig = field(default_factory=RvqvaeConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     griffinlim: GriffinLimConfig = field(default_factory=GriffinLimConfig)
     freev: FreevConfig = field(default_factory=FreevConfig)

@@ -1,10 +1,22 @@
 """The checks a model must pass, in plain words with what to do when it doesn't."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from core.comparison import Distance
 from core.config import VocoderName
+
+Figures = Mapping[str, Any]  # a training's record
+GateName = Literal[
+    "utilisation", "reconstruction", "prior", "counting", "labels", "copying", "nearness",
+    "grain", "likeness", "variety", "vocoder",
+]  # fmt: skip
+
+ON_LITTLE = " Few files, so judged on little: the ends of the sounds, or one of them."
+LABELS_HELP = 0.99  # of the nats with wrong labels: less is chance
+MORE = "Add sounds, or train longer (--preset standard)."
 
 
 @dataclass(frozen=True)
@@ -14,72 +26,125 @@ class Gate:
     passed: bool
     text: str
 
+    def of_few_files(self) -> "Gate":
+        """The same, saying that only the sounds' ends were held out."""
+        return dataclasses.replace(self, text=self.text + ON_LITTLE)
 
-GateName = Literal["utilisation", "reconstruction", "prior", "copying", "vocoder"]
+
+def at_most(value: float, limit: float, good: str, bad: str) -> Gate:
+    return Gate(value, limit, value <= limit, good if value <= limit else bad)
 
 
-def gates(
-    utilisation: list[float],
-    log_mel_l1: float,
-    vae_log_mel_l1: float,
-    nats: float,
-    unigram_nats: float,
-    overlap: float,
-    overlap_real: float,
-    from_model: dict[VocoderName, Distance],
-    best: VocoderName,
-    few_files: bool,
-) -> dict[GateName, Gate]:
-    """Every gate of a finished model.
+def at_least(value: float, limit: float, good: str, bad: str) -> Gate:
+    return Gate(value, limit, value >= limit, good if value >= limit else bad)
 
-    Args:
-        few_files: only tails of the sounds were held out, which texts of held-out figures say.
-    """
-    judged = " Few files, so judged on little: the ends of the sounds, or one of them."
-    judged = judged if few_files else ""
 
-    def at_most(value: float, limit: float, good: str, bad: str) -> Gate:
-        return Gate(value, limit, value <= limit, (good if value <= limit else bad) + judged)
-
-    griffin_lim = from_model["griffinlim"].mr_stft
-    trained = [one for name, one in from_model.items() if name != "griffinlim"]
-    least = min(utilisation)
-    enough = least >= 0.8
+def codec_gates(rvqvae: Figures) -> dict[GateName, Gate]:
+    """Of the RVQ-VAE's record."""
     return {
-        "utilisation": Gate(
-            least,
+        "utilisation": at_least(
+            min(rvqvae["health"]["utilisation"]),
             0.8,
-            enough,
-            "Every level uses its codes."
-            if enough
-            else "Codes lie idle: the set is small or uniform. Add sounds, or build with "
+            "Every level uses its codes.",
+            "Codes lie idle: the set is small or uniform. Add sounds, or build with "
             "--set rvqvae.codebook_size= half as many.",
         ),
         "reconstruction": at_most(
-            log_mel_l1,
-            1.05 * vae_log_mel_l1,
+            rvqvae["log_mel_l1"],
+            1.05 * rvqvae["vae_log_mel_l1"],
             "Codes keep as much of a sound as a continuous model does.",
             "Codes lose more than a continuous model would. Add sounds, or allow more levels "
-            "(--set rvqvae.most_levels=12).",
-        ),
-        "prior": at_most(
-            nats,
-            0.7 * unigram_nats,
-            "The model has learnt how these sounds unfold.",
-            "The model hardly knows what follows what: new sounds will wander. Add sounds, or "
-            "train longer (--preset standard).",
-        ),
-        "copying": at_most(
-            overlap,
-            min(max(0.05, 2 * overlap_real), (1 + overlap_real) / 2),
-            "New sounds are new: they repeat the training sounds no more than real ones do.",
-            "New sounds copy the training sounds. Add sounds, or raise creativity when generating.",
-        ),
-        "vocoder": at_most(
-            min((one.mr_stft for one in trained), default=griffin_lim),
-            griffin_lim,
-            f"The sound is made by {best}, the best of this model's own comparison.",
-            "No trained vocoder does better than Griffin-Lim, which is used instead. Train "
-            "longer (--preset standard).",
+            "(--set rvqvae.most_levels=16).",
         ),
     }
+
+
+def prior_gates(prior: Figures, judged: Figures, seconds: float) -> dict[GateName, Gate]:
+    """Of the prior's record and of what its new sounds were found to be.
+
+    Args:
+        seconds: of sound that the prior was trained on.
+    """
+    levels = prior["per_level"]
+    worst = max(
+        ours / counted for ours, counted in zip(levels["nats"], levels["bigram_nats"], strict=True)
+    )
+    real, new = judged["overlap_8gram_real"], judged["overlap_8gram"]
+    likeness = judged["realism"]
+    gates: dict[GateName, Gate] = {
+        "prior": at_most(
+            prior["nats_per_frame"],
+            0.7 * prior["unigram_nats_per_frame"],
+            "The model has learnt how these sounds unfold.",
+            f"The model hardly knows what follows what: new sounds will wander. {MORE}",
+        ),
+        "counting": at_most(
+            worst,
+            1.0,
+            "On every level the model knows more than a count of which code follows which.",
+            f"On one level at least, counting pairs of codes does better than the model. {MORE}",
+        ),
+        "copying": at_most(
+            new,
+            min(max(0.05, 2 * real), (1 + real) / 2),
+            "New sounds are new: they repeat the training sounds no more than real ones do.",
+            f"The model copies: it has learnt its {seconds:.0f} s of sound by heart. Add sounds, "
+            "or raise creativity when generating.",
+        ),
+        "nearness": at_least(
+            likeness["nearest"],
+            # Held-out tails are far from every training sound, and so would all but copies be.
+            min(0.5 * likeness["nearest_real"], 2 * likeness["nearest_copy"]),
+            "New sounds are no copies: they keep well away from the nearest training sound.",
+            f"New sounds stay very close to one of the training sounds ({seconds:.0f} s in all). "
+            "Add sounds, or raise creativity when generating.",
+        ),
+        "grain": at_most(
+            abs(likeness["frame_delta_ratio"] - 1),
+            0.15,
+            "New sounds are as restless as real ones.",
+            "New sounds are smoother than real ones. Train the texture longer "
+            "(--set texture.steps=)."
+            if likeness["frame_delta_ratio"] < 1
+            else f"New sounds flicker more than real ones. {MORE}",
+        ),
+        "likeness": at_most(
+            likeness["frechet"],
+            likeness["frechet_real"],
+            "New sounds are spread like the training sounds, as near as real ones are.",
+            f"New sounds are spread otherwise than the training sounds. {MORE}",
+        ),
+        "variety": at_least(
+            min(
+                likeness["density"] / max(likeness["density_real"], 1e-9),
+                likeness["coverage"] / max(likeness["coverage_real"], 1e-9),
+            ),
+            0.8,
+            "New sounds are both typical and varied.",
+            "New sounds miss parts of what the training sounds are, or stray from them. "
+            "Add sounds like the rare ones, or raise creativity when generating.",
+        ),
+    }
+    told = prior["label_nats"]
+    if told:
+        gates["labels"] = at_most(
+            told["right"],
+            LABELS_HELP * told["wrong"],
+            "The folders' names mean something: --like gives sounds of that folder's kind.",
+            "The folders' names say nothing about the sounds in them: --like will not work. Sort "
+            "the sounds into folders by kind.",
+        )
+    return gates
+
+
+def vocoder_gate(from_model: Mapping[VocoderName, Distance], best: VocoderName) -> Gate:
+    """Of the held-out comparison."""
+    griffin_lim = from_model["griffinlim"].mr_stft
+    trained = [one for name, one in from_model.items() if name != "griffinlim"]
+    return at_most(
+        min((one.mr_stft for one in trained), default=griffin_lim),
+        griffin_lim,
+        f"The sound is made by {best}, the best of this model's own comparison.",
+        "No trained vocoder does better than Griffin-Lim, which is used instead. Train "
+        "longer (--preset standard).",
+    )

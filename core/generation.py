@@ -1,8 +1,8 @@
-"""From seeds to finished waves: prior, RVQ-VAE and vocoder in a row."""
+"""From seeds to finished waves: prior, RVQ-VAE, texture and vocoder in a row."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,9 +10,11 @@ from torch import Tensor
 
 from core.audio import Wave, level_to_true_peak, resample, rms_dbfs
 from core.config import MelConfig
+from core.controls import Controls, drawn_conditions
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
+from core.texture import Texture
 from core.training import step_seed
 from core.vocoder import Vocoder
 
@@ -27,49 +29,78 @@ class Instrument:
 
     mel: MelConfig
     rvqvae: RvqVae
+    texture: Texture
     prior: Prior
     vocoder: Vocoder
-    longest_frames: int  # code frames after which a sound that does not end is cut
+    longest_frames: int  # code frames of the longest sound that the prior knows
+
+    @property
+    def code_samples(self) -> int:
+        """Samples in one code frame."""
+        return self.mel.hop_samples * self.rvqvae.config.stack_frames
+
+
+@dataclass(frozen=True)
+class Request:
+    """What new sounds shall be like."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+    controls: Controls = field(default_factory=Controls)
+    label: int | None = None
+    seconds: float | None = None  # every sound's length; None lets each end by itself
+    prompt: Tensor | None = None  # (F, M) log mel of a sound that each new one goes on from
 
 
 @torch.no_grad()
-def mel_from_codes(rvqvae: RvqVae, codes: Tensor) -> Tensor:
-    """(F', L) codes -> (F' * S, M) log mel."""
-    return rvqvae.decode(rvqvae.vectors(codes[None]))[0]
+def mel_from_codes(rvqvae: RvqVae, texture: Texture, codes: Tensor, seed: int) -> Tensor:
+    """(F', L) codes -> (F' * S, M) log mel with its grain."""
+    codes = codes.to(rvqvae.codebooks.device)
+    return texture.textured(rvqvae.decode(rvqvae.vectors(codes[None]))[0], seed)
 
 
-def drawn_waves(
-    instrument: Instrument, seeds: Sequence[int], sampling: Sampling, seconds: float | None
-) -> Iterator[Wave]:
+def drawn_codes(instrument: Instrument, seeds: Sequence[int], request: Request) -> list[Tensor]:
+    """(F', L) codes for each seed; what was asked and a training sound's length decide how long."""
+    conditions, lengths = drawn_conditions(instrument.prior, request.controls, request.label, seeds)
+    exact = request.seconds is not None
+    if request.seconds is not None:
+        samples = request.seconds * instrument.mel.sample_rate
+        lengths = [max(1, math.ceil(samples / instrument.code_samples))] * len(seeds)
+    prompt = None
+    if request.prompt is not None:
+        device = instrument.rvqvae.codebooks.device
+        prompt = instrument.rvqvae.encode(request.prompt[None].to(device))[0].cpu()
+        lengths = [len(prompt) + length * (not exact) for length in lengths]
+    return sample_codes(
+        instrument.prior,
+        seeds,
+        request.sampling,
+        lengths,
+        conditions,
+        exact,
+        instrument.longest_frames,
+        prompt,
+    )
+
+
+def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) -> Iterator[Wave]:
     """(T,) float32 at the mel's rate for each seed, in order.
 
     A sound quieter than -50 dBFS is drawn again, up to 8 times, from seeds that follow
     from its own; if all are, the last one is returned.
-
-    Args:
-        seconds: every sound's length; None lets each end by itself.
     """
-    mel = instrument.mel
-    code_samples = mel.hop_samples * instrument.rvqvae.config.stack_frames
-    frames = None
-    if seconds is not None:
-        frames = max(1, math.ceil(seconds * mel.sample_rate / code_samples))
-    drawn = sample_codes(instrument.prior, seeds, sampling, instrument.longest_frames, frames)
+    drawn = drawn_codes(instrument, seeds, request)
     for seed, codes in zip(seeds, drawn, strict=True):
-        wave = _vocoded(instrument, codes)
+        wave = _vocoded(instrument, codes, seed)
         for attempt in range(1, MOST_DRAWS):
             if rms_dbfs(wave) > SILENT_DBFS:
                 break
-            other = [step_seed(seed, attempt, "redraw")]
-            codes = sample_codes(
-                instrument.prior, other, sampling, instrument.longest_frames, frames
-            )[0]
-            wave = _vocoded(instrument, codes)
+            other = step_seed(seed, attempt, "redraw")
+            wave = _vocoded(instrument, drawn_codes(instrument, [other], request)[0], other)
         yield wave
 
 
-def _vocoded(instrument: Instrument, codes: Tensor) -> Wave:
-    log_mel = mel_from_codes(instrument.rvqvae, codes.to(instrument.rvqvae.codebooks.device))
+def _vocoded(instrument: Instrument, codes: Tensor, seed: int) -> Wave:
+    log_mel = mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed)
     return instrument.vocoder.wave(log_mel).numpy().astype(np.float32)
 
 

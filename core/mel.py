@@ -36,6 +36,15 @@ def filterbank(config: MelConfig) -> Tensor:
     )
 
 
+@lru_cache(maxsize=8)
+def band_centres_hz(config: MelConfig) -> Tensor:
+    """(M,) the frequency where each mel filter is greatest, in Hz."""
+    edges = librosa.mel_frequencies(
+        n_mels=config.mel_bands + 2, fmin=config.lowest_hz, fmax=config.highest_hz
+    )
+    return torch.from_numpy(edges[1:-1])
+
+
 def magnitude(frames: Tensor) -> Tensor:
     """Magnitude of a complex spectrum with BigVGAN's 1e-9 under the root."""
     return torch.sqrt(frames.real.square() + frames.imag.square() + 1e-9)

@@ -36,6 +36,9 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
                     batch_windows=8,
                     evaluate_every_steps=10,
                 ),
+                texture=change(
+                    base.texture, hidden=64, blocks=1, steps=30, evaluate_every_steps=10
+                ),
                 prior=change(base.prior, steps=40, batch_frames=512, evaluate_every_steps=10),
                 griffinlim=change(base.griffinlim, iterations=8),
                 freev=change(
@@ -59,6 +62,7 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
                 base,
                 preset="standard",
                 rvqvae=change(base.rvqvae, vae_steps=3000, decoder_steps=3000, joint_steps=1000),
+                texture=change(base.texture, steps=5000),
                 prior=change(base.prior, steps=500),
                 freev=change(base.freev, steps=6000),
                 hifigan=change(base.hifigan, warm_up_steps=5_000, steps=30_000),
@@ -68,6 +72,7 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
                 base,
                 preset="high",
                 rvqvae=change(base.rvqvae, vae_steps=6000, decoder_steps=6000, joint_steps=2000),
+                texture=change(base.texture, hidden=256, steps=15_000),
                 prior=change(base.prior, steps=1000),
                 freev=change(base.freev, steps=15_000),
                 hifigan=change(

@@ -4,19 +4,77 @@
                                                                     v
     level l: h + previous frame's vector + vectors of levels < l ──MLP──> logits
 
+Where there is little sound to learn from, what comes out is mixed with counts of which
+code follows which, on each level by as little as makes it no worse than counting.
+
+Beside the codes it hears how long the sound has lasted and, where it is told, how long
+it will last, its label and its descriptors' ranks; each may be unknown.
+
 Every place that reads a code also reads its frozen codebook vector ("geometry"),
 and logits include q(h) · codebook: without these a small set teaches less than
 bigram counts do. Level 0 has one class more than there are codes, the end.
 """
+
+import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.config import PriorConfig
+from core.descriptors import DESCRIPTORS
 
 State = tuple[Tensor, Tensor]
-ELAPSED_STEPS = 40  # half octaves of code frames: 2^20 frames are 6.8 hours
+CLOCK_STEPS = 40  # half octaves of code frames: 2^20 frames are 6.8 hours
+UNKNOWN = -1
+RANK_KNOTS = 9  # embeddings between which a rank is interpolated
+EXAMPLE = 2 + len(DESCRIPTORS)  # length in code frames, label, ranks
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the prior is told about B whole sounds."""
+
+    label: Tensor  # (B,) int64, UNKNOWN or 0 ..
+    ranks: Tensor  # (B, 4) in 0 to 1, NaN where unknown
+
+    @classmethod
+    def unknown(cls, count: int, device: torch.device | None = None) -> "Conditions":
+        """Nothing is told."""
+        return cls(
+            torch.full((count,), UNKNOWN, device=device),
+            torch.full((count, len(DESCRIPTORS)), torch.nan, device=device),
+        )
+
+    def to(self, device: torch.device) -> "Conditions":
+        return Conditions(self.label.to(device), self.ranks.to(device))
+
+
+def half_octaves(frames: Tensor) -> Tensor:
+    """(...) counts of code frames -> the clock's steps."""
+    return (2 * torch.log2(frames + 1.0)).long().clamp_max(CLOCK_STEPS - 1)
+
+
+def mixed(logits: Tensor, counted: Tensor, share: Tensor) -> Tensor:
+    """Log probabilities of the model's logits with a share of the counted ones in them.
+
+    Whether a sound ends is the model's to say: counts know nothing of time.
+
+    Args:
+        logits: (..., K + 1), the end last.
+        counted: (..., K) log probabilities.
+        share: (...) below 1.
+    Returns:
+        (..., K + 1).
+    """
+    own = logits.log_softmax(-1)
+    end, stays = own[..., -1:], (-own[..., -1:].exp()).log1p()
+    codes = torch.logaddexp(
+        own[..., :-1] + (1 - share).log()[..., None],
+        counted + stays + share.log()[..., None],
+    )
+    return torch.cat([codes, end], dim=-1)
 
 
 class Prior(nn.Module):
@@ -24,11 +82,28 @@ class Prior(nn.Module):
 
     Args:
         codebooks: (L, K, D) of the frozen RVQ-VAE.
+        scales: (4, QUANTILES) what the descriptors' ranks mean (core.descriptors).
+        examples: (N, 6) the training sounds' lengths, labels and ranks, to draw from.
+        counted: (L, K + 1, K) log probabilities of a level's code given its previous one,
+            in the last row given that there is none.
+        labels: how many there are.
     """
 
     codebooks: Tensor
+    scales: Tensor
+    examples: Tensor
+    counted: Tensor
+    counted_share: Tensor  # (L,) of the counts in what comes out, below 1
 
-    def __init__(self, codebooks: Tensor, config: PriorConfig):
+    def __init__(
+        self,
+        codebooks: Tensor,
+        config: PriorConfig,
+        scales: Tensor | None = None,
+        examples: Tensor | None = None,
+        counted: Tensor | None = None,
+        labels: int = 0,
+    ):
         super().__init__()
         levels, codes, dim = codebooks.shape
         hidden = config.hidden
@@ -39,9 +114,19 @@ class Prior(nn.Module):
         self.embeddings = nn.Parameter(0.02 * torch.randn(levels, codes, hidden))
         self.geometry_in = nn.Parameter(torch.randn(levels, dim, hidden) / dim**0.5)
         self.start = nn.Parameter(0.02 * torch.randn(hidden))
-        # How long a sound has lasted, in half octaves; zero (neutral) where never trained.
-        self.elapsed = nn.Embedding(ELAPSED_STEPS, hidden)
-        nn.init.zeros_(self.elapsed.weight)
+        self.register_buffer("scales", torch.zeros(0) if scales is None else scales)
+        self.register_buffer("examples", torch.zeros(0) if examples is None else examples)
+        even = torch.full((levels, codes + 1, codes), -math.log(codes))
+        self.register_buffer("counted", even if counted is None else counted)
+        self.register_buffer("counted_share", torch.zeros(levels))
+        # How long a sound has lasted and how long it will, in half octaves, and what it is
+        # like; zero (neutral) where never trained.
+        self.elapsed = nn.Embedding(CLOCK_STEPS, hidden)
+        self.left = nn.Embedding(CLOCK_STEPS, hidden)
+        self.label = nn.Embedding(labels, hidden)
+        self.rank = nn.Parameter(torch.zeros(len(DESCRIPTORS), RANK_KNOTS, hidden))
+        for table in (self.elapsed, self.left, self.label):
+            nn.init.zeros_(table.weight)
         self.drop = nn.Dropout(config.dropout)
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
         self.depth_state = nn.Linear(hidden, hidden)
@@ -57,7 +142,14 @@ class Prior(nn.Module):
     @classmethod
     def from_weights(cls, weights: dict[str, Tensor], config: PriorConfig) -> "Prior":
         """The trained model whose state dict this is, in evaluation mode."""
-        model = cls(weights["codebooks"], config)
+        model = cls(
+            weights["codebooks"],
+            config,
+            weights["scales"],
+            weights["examples"],
+            weights["counted"],
+            len(weights["label.weight"]),
+        )
         model.load_state_dict(weights)
         return model.eval()
 
@@ -80,14 +172,33 @@ class Prior(nn.Module):
         seen = seen + torch.einsum("bfld,ldh->bfh", vectors, self.geometry_in)
         return seen, vectors.sum(-2)
 
+    @property
+    def labels(self) -> int:
+        return self.label.num_embeddings
+
+    def told(self, conditions: Conditions) -> Tensor:
+        """(B, H) what the conditions say to every frame of their sounds."""
+        known = conditions.ranks.isfinite()
+        place = conditions.ranks.nan_to_num().clamp(0, 1) * (RANK_KNOTS - 1)
+        knots = torch.arange(RANK_KNOTS, device=place.device)
+        shares = (1 - (place[..., None] - knots).abs()).clamp_min(0) * known[..., None]
+        said = torch.einsum("bdk,dkh->bh", shares.to(self.rank.dtype), self.rank)
+        if self.labels:
+            named = conditions.label != UNKNOWN
+            said = said + self.label(conditions.label.clamp_min(0)) * named[:, None]
+        return said
+
     def states(
-        self, previous: Tensor, frame: Tensor, state: State | None
+        self, previous: Tensor, frame: Tensor, left: Tensor, told: Tensor, state: State | None
     ) -> tuple[Tensor, Tensor, State]:
         """Run the LSTM.
 
         Args:
             previous: (B, F, L) the codes before each frame; anything where frame is 0.
             frame: (B, F) int64, each frame's place in its sound; 0 where the sound begins.
+            left: (B, F) int64, how many frames are still to come, this one counted, the end
+                not; UNKNOWN where it is not told.
+            told: (B, H) as `told` gives it.
         Returns:
             (B, F, H) states, (B, F, D) vectors of the previous frames, the LSTM's state.
         """
@@ -95,8 +206,9 @@ class Prior(nn.Module):
         is_start = (frame == 0)[..., None]
         seen = torch.where(is_start, self.start, seen)
         vectors = vectors.masked_fill(is_start, 0.0)
-        half_octave = (2 * torch.log2(frame + 1.0)).long().clamp_max(ELAPSED_STEPS - 1)
-        states, state = self.lstm(self.drop(seen + self.elapsed(half_octave)), state)
+        clock = self.elapsed(half_octaves(frame))
+        clock = clock + self.left(half_octaves(left.clamp_min(0))) * (left >= 0)[..., None]
+        states, state = self.lstm(self.drop(seen + clock + told[:, None]), state)
         return self.drop(states), vectors, state
 
     def depth_inputs(self, states: Tensor, previous: Tensor) -> Tensor:
@@ -142,15 +254,24 @@ class Prior(nn.Module):
         shared = self.depth_inputs(states, vectors)[..., None, :]
         return self.depth_logits(shared + below, slice(None))
 
-    def logits(self, previous: Tensor, frame: Tensor, codes: Tensor) -> Tensor:
+    def counted_rows(self, previous: Tensor, frame: Tensor) -> Tensor:
+        """(B, F, L) codes before each frame and its (B, F) place -> (B, F, L, K) of `counted`."""
+        before = previous.clamp_max(self.codebook_size - 1)
+        before = before.masked_fill((frame == 0)[..., None], self.codebook_size)
+        level = torch.arange(self.levels, device=previous.device)
+        return self.counted[level, before]
+
+    def logits(
+        self, previous: Tensor, frame: Tensor, left: Tensor, told: Tensor, codes: Tensor
+    ) -> Tensor:
         """Teacher-forced logits of every level of every frame.
 
         Args:
             previous: (B, F, L) codes of the frames before (corrupted ones in training).
-            frame: (B, F) each frame's place in its sound.
+            frame, left, told: as `states` takes them.
             codes: (B, F, L) the true codes.
         Returns:
             (B, F, L, K + 1).
         """
-        states, vectors, _ = self.states(previous, frame, None)
+        states, vectors, _ = self.states(previous, frame, left, told, None)
         return self.frame_logits(states, vectors, codes)

@@ -52,6 +52,14 @@ class FrameSpace:
         deltas = torch.cat([one.diff(dim=0) for one in mels]) / self.delta_scale
         return torch.cat([frames, deltas], dim=1) @ self.directions
 
+    def signatures(self, mels: Sequence[Tensor]) -> Tensor:
+        """(N, 2 D) mean and deviation of each sound's points: how alike whole sounds are."""
+        rows = []
+        for one in mels:
+            points = self.points([one])
+            rows.append(torch.cat([points.mean(0), points.std(0, correction=0)]))
+        return torch.stack(rows)
+
 
 def frechet_distance(points: Tensor, others: Tensor) -> float:
     """Squared Frechet distance of two clouds (N, D) taken as Gaussians: 0 when alike.
@@ -76,18 +84,71 @@ def density_and_coverage(
     real neighbourhoods that hold any new point.
     Source: Naeem et al. 2020.
     """
-    points, real = _thinned(points), _thinned(real)
+    points, real = thinned(points, MOST_POINTS), thinned(real, MOST_POINTS)
     radii = torch.cdist(real, real).kthvalue(neighbours + 1, dim=1).values  # itself is nearest
     inside = torch.cdist(real, points) < radii[:, None]  # (R, N)
     density = inside.float().sum() / (neighbours * len(points))
     return float(density), float(inside.any(1).float().mean())
 
 
-def _thinned(points: Tensor) -> Tensor:
-    """At most MOST_POINTS of them, evenly spread."""
-    if len(points) <= MOST_POINTS:
+@dataclass(frozen=True)
+class Realism:
+    """New sounds beside held-out real ones, both against the training sounds."""
+
+    frame_delta_ratio: float  # of new to training sounds
+    frechet: float
+    frechet_real: float
+    density: float
+    density_real: float
+    coverage: float
+    coverage_real: float
+    nearest: float  # median distance of a new sound to the nearest training sound
+    nearest_real: float
+    nearest_copy: float  # of a training sound, decoded from its own codes, to itself
+
+
+def realism(
+    new: Sequence[Tensor],
+    held_out: Sequence[Tensor],
+    train: Sequence[Tensor],
+    copies: Sequence[Tensor],
+) -> Realism:
+    """All figures of (F, M) log mels of two frames or more.
+
+    Args:
+        copies: the training sounds, each decoded from its own codes as new ones are.
+
+    Coverage grows with the number of points, so as many new as held-out ones are counted.
+    """
+    space = FrameSpace.of(train)
+    points = {"new": space.points(new), "real": space.points(held_out)}
+    base, count = space.points(train), min(len(one) for one in points.values())
+    frechet = {name: frechet_distance(one, base) for name, one in points.items()}
+    spread = {name: density_and_coverage(thinned(one, count), base) for name, one in points.items()}
+    known = space.signatures(train)
+    nearest = {
+        name: float(torch.cdist(space.signatures(sounds), known).min(1).values.median())
+        for name, sounds in (("new", new), ("real", held_out))
+    }
+    return Realism(
+        frame_delta(new) / frame_delta(train),
+        frechet["new"],
+        frechet["real"],
+        spread["new"][0],
+        spread["real"][0],
+        spread["new"][1],
+        spread["real"][1],
+        nearest["new"],
+        nearest["real"],
+        float((space.signatures(copies) - known).norm(dim=1).median()),
+    )
+
+
+def thinned(points: Tensor, most: int) -> Tensor:
+    """At most so many of them, evenly spread."""
+    if len(points) <= most:
         return points
-    return points[torch.linspace(0, len(points) - 1, MOST_POINTS).round().long()]
+    return points[torch.linspace(0, len(points) - 1, most).round().long()]
 
 
 def _square_root(matrix: Tensor) -> Tensor:

@@ -36,19 +36,18 @@ class FrameNet(nn.Module):
     is twice as fast as a convolution.
     """
 
-    def __init__(self, inputs: int, outputs: int, config: RvqvaeConfig):
+    def __init__(self, inputs: int, outputs: int, hidden: int, blocks: int, dropout: float):
         super().__init__()
-        hidden = config.hidden
         self.enter = nn.Linear(inputs, hidden)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(3 * hidden),
                 nn.Linear(3 * hidden, 2 * hidden),
                 nn.GELU(),
-                nn.Dropout(config.dropout),
+                nn.Dropout(dropout),
                 nn.Linear(2 * hidden, hidden),
             )
-            for _ in range(config.blocks)
+            for _ in range(blocks)
         )
         self.leave = nn.Linear(hidden, outputs)
         nn.init.zeros_(self.leave.weight)
@@ -62,6 +61,11 @@ class FrameNet(nn.Module):
             x = x + block(torch.cat([before, x, after], dim=-1))
         out: Tensor = self.leave(x)
         return out
+
+
+def net_shape(config: RvqvaeConfig) -> tuple[int, int, float]:
+    """Hidden width, blocks and dropout of the nets of both models."""
+    return config.hidden, config.blocks, config.dropout
 
 
 class LinearFrames(nn.Module):
@@ -98,12 +102,12 @@ class RvqVae(LinearFrames):
 
     def __init__(self, start: LinearStart, mel: MelConfig, config: RvqvaeConfig):
         super().__init__(start, mel, config)
-        frame = config.stack_frames * mel.mel_bands
+        frame, shape = config.stack_frames * mel.mel_bands, net_shape(config)
         self.register_buffer("encoder_linear", start.components)
         self.register_buffer("codebooks", start.codebooks)
-        self.encoder_net = FrameNet(frame, config.latent_dim, config)
+        self.encoder_net = FrameNet(frame, config.latent_dim, *shape)
         self.decoder_linear = nn.Parameter(start.components.T.clone())
-        self.decoder_net = FrameNet(config.latent_dim, frame, config)
+        self.decoder_net = FrameNet(config.latent_dim, frame, *shape)
 
     @classmethod
     def from_weights(
@@ -171,11 +175,12 @@ class ContinuousVae(LinearFrames):
     def __init__(self, start: LinearStart, mel: MelConfig, config: RvqvaeConfig):
         super().__init__(start, mel, config)
         frame, width = config.stack_frames * mel.mel_bands, config.vae_dim
+        shape = net_shape(config)
         components = start.components[:, :width].contiguous()
         self.register_buffer("encoder_linear", components)
-        self.encoder_net = FrameNet(frame, 2 * width, config)
+        self.encoder_net = FrameNet(frame, 2 * width, *shape)
         self.decoder_linear = nn.Parameter(components.T.clone())
-        self.decoder_net = FrameNet(width, frame, config)
+        self.decoder_net = FrameNet(width, frame, *shape)
 
     def posterior(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """(B, F, M) -> mean and log variance, each (B, F', vae_dim)."""

@@ -22,13 +22,15 @@ from flows.dashboard import show_metrics
 from flows.report import write_report
 from flows.runs import recorded
 from tasks.encode_codes import encode_codes
-from tasks.ingest import gather_sounds, ingest_folder, split_of
+from tasks.ingest import gather_sounds, ingest_folder, labels_of, split_of
+from tasks.judge import judge, read_by_judge
 from tasks.mels import analyse_mels
 from tasks.package import package_model
 from tasks.progress import say
 from tasks.step import Made, Run
 from tasks.train_prior import train_prior
 from tasks.train_rvqvae import train_rvqvae
+from tasks.train_texture import train_texture
 from tasks.train_vocoder import train_freev, train_hifigan
 from tasks.validate import read_by_validation, validate
 
@@ -113,14 +115,33 @@ def run_build(
         config.seed,
     )
     codes = stages["codes"].ref
-    stages["prior"] = train_prior(run, codes, rvqvae, config.prior, config.seed)
+    stages["texture"] = train_texture(
+        run,
+        *inputs,
+        rvqvae,
+        config.mel,
+        config.rvqvae,
+        config.texture,
+        config.augment,
+        split,
+        config.seed,
+    )
+    texture = stages["texture"].ref
+    labels = labels_of(run, sounds.ref, ingested.sounds)
+    stages["prior"] = train_prior(run, codes, rvqvae, labels, config.prior, config.seed)
+    prior = stages["prior"].ref
+    stages["judge"] = judge(
+        run, *inputs, rvqvae, texture, codes, prior, split, read_by_judge(config)
+    )
+    judged = stages["judge"].ref
     vocoders, stages["vocoder"] = train_vocoders(run, inputs, rvqvae, split, config)
     stages["validate"] = validate(
         run,
         *inputs,
         rvqvae,
-        codes,
-        stages["prior"].ref,
+        texture,
+        prior,
+        judged,
         vocoders,
         len(files),
         split,
@@ -128,11 +149,16 @@ def run_build(
     )
     checked = stages["validate"].ref
     stages["package"] = package_model(
-        run, name, rvqvae, stages["prior"].ref, vocoders, checked, config
+        run, name, rvqvae, texture, prior, vocoders, judged, checked, config
     )
     names = {ref.parts["audio"]: source for source, ref in ingested.sounds}
     record = {"validation": checked.to_json(), "names": names}
-    every = [*ingested.outcomes, *(made.ref for made in stages.values()), *vocoders.values()]
+    every = [
+        *ingested.outcomes,
+        labels,
+        *(made.ref for made in stages.values()),
+        *vocoders.values(),
+    ]
     model = library.add(name, stages["package"].ref, record, every)
     report = write_report(library, name)
     show_metrics(library, name)

@@ -95,9 +95,21 @@ def _generate(command: argparse.ArgumentParser) -> None:
     command.add_argument("-n", dest="count", type=int, default=8, help="how many (default 8)")
     command.add_argument("--seconds", default="auto", help="auto (default): each ends by itself")
     command.add_argument("--seed", type=int, help="of the first sound (default: a new one)")
-    command.add_argument("--creativity", type=float, default=1.0, help="temperature (default 1)")
-    command.add_argument("--focus", type=int, default=0, help="only the K likeliest codes")
-    command.add_argument("--diversity", type=float, default=1.0, help="only codes up to this share")
+    command.add_argument("--like", metavar="LABEL", help="of this kind: a folder of the sounds")
+    for name, most in {
+        "bright": "brightest", "loud": "loudest", "noisy": "noisiest", "attack": "hardest hit",
+    }.items():  # fmt: skip
+        command.add_argument(
+            f"--{name}", type=float, metavar="0..1", help=f"1 is the {most} of the sounds"
+        )
+    command.add_argument("--prompt", metavar="FILE", help="a sound to go on from")
+    command.add_argument(
+        "--creativity", default="1", metavar="X", help="temperature (default 1); 1,0.9: by level"
+    )
+    command.add_argument("--focus", default="0", metavar="K", help="only the K likeliest codes")
+    command.add_argument(
+        "--diversity", default="1", metavar="P", help="only the likeliest codes up to this share"
+    )
     command.add_argument(
         "--vocoder", default="auto", help="auto (default: the winner), hifigan, freev, griffinlim"
     )

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from artifacts.audio_export import write_audio
 from artifacts.audio_files import printable, scan
 from artifacts.library import Library
-from artifacts.manifest import Manifest, number_at, text_at
+from artifacts.manifest import Manifest, names_at, number_at, text_at
 from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest, verify_package
 from artifacts.store import Store, write_atomically
 from artifacts.upkeep import problems, remove, sizes, total_size, unneeded
 from artifacts.verdict import gates, plain
+from core.controls import Controls
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
@@ -32,6 +33,7 @@ from tasks.progress import say
 from tasks.step import Run
 
 Arguments = argparse.Namespace
+Number = TypeVar("Number", int, float)
 
 
 def show(asked: Arguments, data: dict[str, Any], lines: list[str]) -> None:
@@ -134,7 +136,14 @@ def generate(asked: Arguments) -> None:
         count=asked.count,
         seconds=seconds_asked(asked.seconds),
         seed=fresh_seed() if asked.seed is None else asked.seed,
-        sampling=Sampling(asked.creativity, asked.focus, asked.diversity),
+        sampling=Sampling(
+            numbers_asked("--creativity", asked.creativity, float),
+            numbers_asked("--focus", asked.focus, int),
+            numbers_asked("--diversity", asked.diversity, float),
+        ),
+        controls=Controls(asked.bright, asked.loud, asked.noisy, asked.attack),
+        like=asked.like,
+        prompt=None if asked.prompt is None else str(Path(asked.prompt).absolute()),
         vocoder=asked.vocoder,
         sample_rate=asked.rate,
         container=asked.format,
@@ -155,9 +164,15 @@ def generate(asked: Arguments) -> None:
                 count=wish.count,
                 seconds=wish.seconds,
                 seed=wish.seed,
-                creativity=wish.sampling.temperature,
-                focus=wish.sampling.top_k,
-                diversity=wish.sampling.top_p,
+                creativity=list(wish.sampling.temperature),
+                focus=list(wish.sampling.top_k),
+                diversity=list(wish.sampling.top_p),
+                like=wish.like,
+                brightness=wish.controls.brightness,
+                loudness=wish.controls.loudness,
+                noisiness=wish.controls.noisiness,
+                attack=wish.controls.attack,
+                prompt=wish.prompt,
                 vocoder=wish.vocoder,
                 rate=wish.sample_rate,
                 format=wish.container,
@@ -179,6 +194,16 @@ def seconds_asked(text: str) -> float | None:
         raise ConfigError(f"--seconds cannot be {text!r}; give auto or a number") from None
 
 
+def numbers_asked(option: str, text: str, kind: Callable[[str], Number]) -> tuple[Number, ...]:
+    """One number for all levels, or several with commas, one a level."""
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"{option} cannot be {text!r}; give a number, or one for each level with commas"
+        ) from None
+
+
 def inspect(asked: Arguments) -> None:
     manifest = read_manifest(Library.at(asked.store).find(asked.model))
     text = partial(text_at, manifest)  # "" where the file says nothing
@@ -188,6 +213,7 @@ def inspect(asked: Arguments) -> None:
         f"preset {text('preset')}, seed {text('seed')}",
         f"codes: {text('sizes', 'levels')} levels of {text('sizes', 'codebook_size')}",
         f"vocoder: {text('vocoder')}",
+        *[f"labels: {', '.join(labels)}" for labels in [names_at(manifest, "labels")] if labels],
         *gate_lines(manifest),
     ]
     show(asked, manifest, [printable(line) for line in lines])

@@ -1,14 +1,22 @@
 """Generating as a Prefect flow: `generate`."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from prefect import flow
 
 import flows  # noqa: F401  # first: a worker loads this file by its path
 from artifacts.library import Library
+from core.controls import Controls
 from core.sampling import Sampling
 from flows.runs import recorded
 from tasks.generate import Wish, fresh_seed, generated
+
+Number = TypeVar("Number", int, float)
+
+
+def each(value: Number | list[Number]) -> tuple[Number, ...]:
+    """One value for all levels, or one for each."""
+    return tuple(value) if isinstance(value, list) else (value,)
 
 
 @flow(name="generate")
@@ -17,9 +25,15 @@ def generate(
     count: int = 8,
     seconds: float | None = None,
     seed: int | None = None,
-    creativity: float = 1.0,
-    focus: int = 0,
-    diversity: float = 1.0,
+    creativity: float | list[float] = 1.0,
+    focus: int | list[int] = 0,
+    diversity: float | list[float] = 1.0,
+    like: str | None = None,
+    brightness: float | None = None,
+    loudness: float | None = None,
+    noisiness: float | None = None,
+    attack: float | None = None,
+    prompt: str | None = None,
     vocoder: str = "auto",
     rate: int = 48_000,
     format: Literal["wav", "flac", "ogg", "mp3"] = "wav",
@@ -32,6 +46,11 @@ def generate(
     Args:
         model: a `.distill` file or a library name.
         seconds: of each sound; empty lets every sound end by itself.
+        creativity, focus, diversity: one value, or one for each level of codes.
+        like: one of the model's labels, the folders its sounds lay in.
+        brightness, loudness, noisiness, attack: 0 for the least of the model's sounds, 1 for
+            the most; empty leaves it open.
+        prompt: a sound file that every new sound goes on from.
         seed: of the first sound, the next have those that follow; empty draws one.
         out: a folder; empty is MODEL-sounds in the working directory.
     """
@@ -39,7 +58,10 @@ def generate(
         count,
         seconds,
         fresh_seed() if seed is None else seed,
-        Sampling(creativity, focus, diversity),
+        Sampling(each(creativity), each(focus), each(diversity)),
+        Controls(brightness, loudness, noisiness, attack),
+        like,
+        prompt,
         vocoder,
         rate,
         format,

@@ -60,7 +60,7 @@ def regenerated(
     """
     today = datetime.datetime.now(datetime.UTC).date()
     folder = Path(out) if out else library.store.folder / "generated"
-    wish = Wish(count=count, seed=today.toordinal() * SEEDS_A_DAY, sampling=Sampling(creativity))
+    wish = Wish(count=count, seed=today.toordinal() * SEEDS_A_DAY, sampling=Sampling((creativity,)))
     made: dict[str, Any] = {}
     failed: list[str] = []
     for name in models or library.names():

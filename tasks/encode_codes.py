@@ -10,6 +10,7 @@ from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.augment import at_speed, equalised, equaliser_curves
 from core.config import AugmentConfig, MelConfig, RvqvaeConfig
+from core.descriptors import descriptors
 from core.rvqvae import RvqVae
 from core.split import Part, Split
 from core.training import step_generator
@@ -17,7 +18,7 @@ from tasks.progress import bar
 from tasks.step import Run, step
 
 
-@step("codes", version=1)
+@step("codes", version=2)
 def encode_codes(
     run: Run,
     sounds: Ref,
@@ -31,7 +32,7 @@ def encode_codes(
     split: Split,
     seed: int,
 ) -> Ref:
-    """Codes of training and held-out parts, and of copies at other speeds and equalisers."""
+    """Codes and descriptors of all parts, and of copies at other speeds and equalisers."""
     data = TrainingData.open(run.store, sounds, mels, split)
     model = RvqVae.from_weights(load_weights(run.store, rvqvae.parts["weights"]), mel, codec)
     generator = step_generator(seed, 0, "codes")
@@ -43,6 +44,7 @@ def encode_codes(
             part.first // codec.stack_frames,
             part.ends,
             model.encode(log_mel[None])[0].numpy(),
+            descriptors(log_mel, mel).numpy(),
         )
 
     def copies(log_mel: torch.Tensor) -> Iterator[torch.Tensor]:

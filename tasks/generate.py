@@ -10,16 +10,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from artifacts.audio_decode import decoded_wave
 from artifacts.audio_export import BitDepth, Container, write_audio
 from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
 from artifacts.store import sha256_of, write_atomically
+from core.controls import Controls
 from core.device import resolve_device
-from core.errors import ConfigError
-from core.generation import Instrument, drawn_waves, finished
+from core.errors import AudioError, ConfigError
+from core.generation import Instrument, Request, drawn_waves, finished
+from core.mel import log_mel
 from core.sampling import Sampling
 from tasks.progress import bar
 
@@ -37,6 +42,9 @@ class Wish:
     seconds: float | None = None  # None: each sound ends by itself
     seed: int = 0  # of the first sound; the next have the seeds that follow
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    controls: Controls = dataclasses.field(default_factory=Controls)
+    like: str | None = None  # one of the model's labels
+    prompt: str | None = None  # a sound file that every sound begins with
     vocoder: str = "auto"
     sample_rate: int = 48_000
     container: Container = "wav"
@@ -80,6 +88,13 @@ def generate_sounds(
     The first is sampled alone, so that there is soon something to hear. A file that
     exists with other content is left alone and the new one gets a number.
     """
+    request = Request(
+        wish.sampling,
+        wish.controls,
+        None if wish.like is None else model.label(wish.like),
+        wish.seconds,
+        None if wish.prompt is None else prompt_mel(model, wish),
+    )
     instrument = model.instrument(wish.vocoder, device)
     ready_folder(folder)
     seeds = [wish.seed + number for number in range(wish.count)]
@@ -88,11 +103,28 @@ def generate_sounds(
     ]
     digest = sha256_of(model.path)
     for batch in batches:
-        waves = drawn_waves(instrument, batch, wish.sampling, wish.seconds)
+        waves = drawn_waves(instrument, batch, request)
         for seed, wave in zip(batch, waves, strict=True):
             rate = instrument.mel.sample_rate
             sound = finished(wave, rate, wish.sample_rate, wish.seconds)
             yield _written(model, digest, wish, instrument, seed, sound, folder)
+
+
+def prompt_mel(model: Model, wish: Wish) -> Tensor:
+    """(F, M) log mel of the prompt, as loud as ingest would have made it.
+
+    Raises:
+        AudioError: it cannot be read, or leaves nothing to go on with.
+    """
+    assert wish.prompt is not None
+    mel = model.config.mel
+    wave = decoded_wave(Path(wish.prompt), model.config.ingest) * np.float32(model.gain)
+    if wish.seconds is not None and len(wave) / mel.sample_rate >= wish.seconds:
+        raise AudioError(
+            f"{Path(wish.prompt).name} is {len(wave) / mel.sample_rate:.2f} s long; ask for "
+            "--seconds beyond that"
+        )
+    return log_mel(torch.from_numpy(wave)[None], mel)[0].T
 
 
 def _written(
@@ -119,7 +151,7 @@ def _written(
         sha256=sha256,
         sidecar=str(sidecar),
     )
-    recipe = {
+    recipe: dict[str, Any] = {
         "format": "distill_sound",
         "file": path.name,
         "sha256": sha256,
@@ -129,6 +161,8 @@ def _written(
         "vocoder": new.vocoder,
         "versions": {"distill": version("distill"), "torch": torch.__version__},
     }
+    if wish.prompt is not None:
+        recipe["prompt_sha256"] = sha256_of(Path(wish.prompt))
     write_atomically(sidecar, json.dumps(recipe, indent=1, sort_keys=True).encode())
     return new
 

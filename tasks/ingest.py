@@ -7,6 +7,7 @@ its bytes. Files not seen before are decoded in batches, one mapped task a batch
 import dataclasses
 import hashlib
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from artifacts.sound_set import SoundSet, gathered
 from artifacts.store import Store, json_bytes, sha256_of
 from core.config import IngestConfig, SplitConfig
 from core.errors import AudioError
+from core.prior import UNKNOWN
 from core.split import Split, split_sounds
 from tasks.interrupt import asked_to_stop
 from tasks.progress import bar
@@ -25,6 +27,7 @@ from tasks.step import Run, step
 
 FEWEST_IN_BATCH = 12
 MOST_BATCHES = 100  # Prefect keeps some 100 kB of every task
+MOST_LABELS = 64  # the most common; sounds of others have none
 VERSION = 1  # raise when the same bytes would decode to other samples
 
 
@@ -190,6 +193,25 @@ def gather_sounds(run: Run, files: list[Ref], ingest: IngestConfig) -> Ref:
         assert isinstance(record, dict)
         decoded.append((ref.parts["audio"], int(record["samples"]), float(record["peak"])))
     return gathered(decoded, ingest).store(store)
+
+
+def labels_of(run: Run, sounds: Ref, named: Sequence[tuple[str, Ref]]) -> Ref:
+    """The sounds' labels: the names of the folders, in the one that was given, they lie in.
+
+    Stored as `names` and `of`, one label's number for each sound of the set, -1 for none;
+    both empty when there are not two labels.
+    """
+    folders: dict[str, str] = {}
+    for name, ref in sorted(named, key=lambda one: one[0]):
+        folder, slash, _ = name.partition("/")
+        if slash:
+            folders.setdefault(ref.parts["audio"], folder)
+    common = sorted(Counter(folders.values()).items(), key=lambda one: (-one[1], one[0]))
+    names = sorted(folder for folder, _ in common[:MOST_LABELS]) if len(common) > 1 else []
+    number = {name: index for index, name in enumerate(names)}
+    order = [one.digest for one in SoundSet.load(run.store, sounds).sounds] if names else []
+    of = [number.get(folders.get(digest, ""), UNKNOWN) for digest in order]
+    return Ref("labels", run.store.put_json("labels", {"names": names, "of": of}).digest)
 
 
 def split_of(run: Run, sounds: Ref, config: SplitConfig) -> Split:

@@ -20,24 +20,27 @@ LICENCES = {
 }
 
 
-@step("package", version=1)
+@step("package", version=2)
 def package_model(
     run: Run,
     name: str,
     rvqvae: Ref,
+    texture: Ref,
     prior: Ref,
     vocoders: dict[VocoderName, Ref],
+    judgement: Ref,
     validation: Ref,
     config: BuildConfig,
 ) -> Ref:
     """Write the package; discriminators and optimisers are not in it."""
     store = run.store
-    figures = record_of(store, validation)
+    figures = {**record_of(store, judgement), **record_of(store, validation)}
     manifest = model_manifest(
         name, record_of(store, rvqvae), record_of(store, prior), figures, config
     )
     entries = {
         "rvqvae.safetensors": store.read_bytes(rvqvae.parts["weights"]),
+        "texture.safetensors": store.read_bytes(texture.parts["weights"]),
         "prior.safetensors": store.read_bytes(prior.parts["weights"]),
         "card.md": card(manifest).encode(),
     }
@@ -72,6 +75,7 @@ def model_manifest(
             "longest_code_frames": prior["longest_frames"],
             "median_code_frames": prior["median_frames"],
         },
+        "labels": prior["labels"],
         "health": rvqvae["health"],
         "metrics": {
             "reconstruction": {
@@ -83,9 +87,12 @@ def model_manifest(
                 "unigram_nats_per_frame": prior["unigram_nats_per_frame"],
                 "bigram_nats_per_frame": prior["bigram_nats_per_frame"],
                 "train_nats_per_frame": prior["train_nats_per_frame"],
+                "per_level": prior["per_level"],
+                "label_nats": prior["label_nats"],
                 "overlap_8gram": figures["overlap_8gram"],
                 "overlap_8gram_real": figures["overlap_8gram_real"],
             },
+            "realism": figures["realism"],
             "vocoders": figures["vocoders"],
         },
         "vocoder": figures["vocoder"],
@@ -93,6 +100,7 @@ def model_manifest(
         "train": {
             "files": figures["files"],
             "seconds_of_audio": figures["seconds_of_audio"],
+            "gain": figures["gain"],
             "held_out": figures["split"],
             "held_out_sounds": figures["held_out_sounds"],
         },

@@ -2,49 +2,68 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from artifacts.code_table import CodeRow, Role, read_codes
+from artifacts.code_table import read_codes, sequences
 from artifacts.refs import Ref
 from artifacts.weights import load_weights, weights_bytes
 from core.config import PriorConfig
-from core.prior import Prior
+from core.descriptors import scales
+from core.prior import UNKNOWN, Prior
 from core.prior_training import (
     CodeSequence,
     PriorTrainer,
     bigram_nats,
+    counted_pairs,
+    fit_counted_share,
     nats_per_level,
     unigram_nats,
 )
-from core.sampling import LONGEST_NATURAL, calibrate_ends
+from core.sampling import LONGEST_NATURAL
 from core.sizing import training_steps
 from core.training import step_seed
-from tasks.progress import say
 from tasks.step import Run, step
 from tasks.training import train
 
-
-def sequences(path: Path, role: Role) -> list[CodeSequence]:
-    """The code sequences of one role."""
-
-    def sequence(row: CodeRow) -> CodeSequence:
-        return CodeSequence(torch.from_numpy(row.codes), row.first, row.ends)
-
-    return [sequence(row) for row in read_codes(path, role)]
+OTHER_LABELS = 4  # wrong ones that each held-out sound is tried with
 
 
-def calibrated(model: Prior, sounds: Sequence[CodeSequence], seed: int) -> float:
-    """Let new sounds end as early as these do; returns the shift of the end's bias in nats."""
-    say("prior: calibrating where new sounds end")
-    median = round(float(np.median([len(one.codes) for one in sounds])))
-    return calibrate_ends(model, median, step_seed(seed, 0, "ends"))
+def examples(sounds: Sequence[CodeSequence]) -> Tensor:
+    """(N, 6) lengths, labels and ranks of whole sounds, which new ones are modelled on."""
+    rows = [
+        [min(len(one.codes), LONGEST_NATURAL), one.label, *one.ranks]
+        for one in sounds
+        if one.first == 0
+    ]
+    return torch.tensor(rows, dtype=torch.float32)
 
 
-@step("prior", version=2)
-def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: int) -> Ref:
+def nats_of_labels(
+    model: Prior, held_out: Sequence[CodeSequence], device: torch.device
+) -> dict[str, float]:
+    """Held-out nats a frame when told the sounds' labels, and when told others of them."""
+    labelled = [one for one in held_out if one.label != UNKNOWN]
+    if not labelled:
+        return {}
+
+    def told(labels: list[int]) -> float:
+        return sum(nats_per_level(model, labelled, device, labels))
+
+    others = min(OTHER_LABELS, model.labels - 1)
+    wrong = [
+        told([(one.label + shift) % model.labels for one in labelled])
+        for shift in range(1, others + 1)
+    ]
+    return {"right": told([one.label for one in labelled]), "wrong": sum(wrong) / len(wrong)}
+
+
+@step("prior", version=3)
+def train_prior(
+    run: Run, codes: Ref, rvqvae: Ref, labels: Ref, config: PriorConfig, seed: int
+) -> Ref:
     """Train on the training parts, judge on the held-out ones.
 
     Where only tails were held out, the sounds' ends were too: the prior is then trained
@@ -52,31 +71,49 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
     """
     store, device = run.store, run.device
     path = store.path(codes.digest)
-    originals, held_out = sequences(path, "train"), sequences(path, "held_out")
-    augmented, whole = sequences(path, "augmented"), sequences(path, "whole")
+    named = store.read_json(labels.digest)
+    assert isinstance(named, dict)
+    of: list[int] = named["of"]
+    values = [torch.from_numpy(row.descriptors) for row in read_codes(path, "train")]
+    scale = scales(values)
+    originals, held_out = (sequences(path, role, of, scale) for role in ("train", "held_out"))
+    if not any(one.ends for one in originals):  # of tails: how sounds end has not been heard
+        held_out = [dataclasses.replace(one, ends=False) for one in held_out]
+    augmented, whole = (sequences(path, role, of, scale) for role in ("augmented", "whole"))
     codebooks = load_weights(store, rvqvae.parts["weights"])["codebooks"]
     steps = training_steps(sum(len(one.codes) for one in originals), config.steps)
 
     def fresh() -> Prior:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(seed, 0, "prior weights"))
-            return Prior(codebooks, config)
+            return Prior(
+                codebooks,
+                config,
+                scale,
+                examples(whole or originals),
+                counted_pairs(whole or originals, *codebooks.shape[:2]),
+                len(named["names"]),
+            )
 
     model = fresh()
     trainer = PriorTrainer(model, steps, originals, augmented, held_out, seed, device)
     fit = train(run, "prior", trainer, steps, config.evaluate_every_steps)
     model.load_state_dict(fit.best)
-    size = model.codebook_size
-    shift = calibrated(model, originals, seed)  # before it is judged: what ships is measured
+    model.counted.copy_(counted_pairs(originals, *codebooks.shape[:2]))
+    unigram, bigram = (
+        count(originals, held_out, codebooks.shape[1]) for count in (unigram_nats, bigram_nats)
+    )
+    fit_counted_share(model, held_out, bigram, device)
+    share = model.counted_share.clone()
     held_out_nats = nats_per_level(model, held_out, device)
     train_nats = nats_per_level(model, originals, device)
+    label_nats = nats_of_labels(model, held_out, device) if named["names"] else {}
     if whole:
         model = fresh()
         refit_steps = max(1, fit.best_step)
         again = PriorTrainer(model, steps, whole, augmented, whole, seed, device)
         train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps)
-        shift = calibrated(model, whole, seed)
-    unigram, bigram = (count(originals, held_out, size) for count in (unigram_nats, bigram_nats))
+        model.counted_share.copy_(share)
     lengths = [len(one.codes) for one in (whole or originals)]
     record = {
         "config": dataclasses.asdict(config),
@@ -95,9 +132,11 @@ def train_prior(run: Run, codes: Ref, rvqvae: Ref, config: PriorConfig, seed: in
             "unigram_nats": unigram,
             "bigram_nats": bigram,
         },
+        "counted_share": share.tolist(),
         "longest_frames": min(max(lengths), LONGEST_NATURAL),
         "median_frames": float(np.median(lengths)),
-        "end_shift": shift,
+        "labels": named["names"],
+        "label_nats": label_nats,
         "history": fit.history,
     }
     weights = store.put_bytes(weights_bytes(model.cpu().state_dict()))

@@ -15,33 +15,30 @@ from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.comparison import Distance, distance, mean_distance, winner
 from core.config import BuildConfig, MelConfig, VocoderName
-from core.gates import gates
-from core.generation import Instrument, drawn_waves, finished
+from core.gates import codec_gates, prior_gates, vocoder_gate
+from core.generation import Instrument, Request, drawn_waves, finished
 from core.mel import log_mel
-from core.metrics import overlap_8gram
-from core.prior import Prior
 from core.rvqvae import RvqVae
-from core.sampling import Sampling, sample_codes
 from core.split import Split
-from core.training import step_seed
 from core.vocoder import Vocoder
 from core.vocoder_data import spread
 from core.vocoders import vocoder_from_weights
+from tasks.judge import judged_seeds, loaded
 from tasks.progress import bar
 from tasks.step import Run, step
-from tasks.train_prior import sequences
 
 SPECTROGRAM_PIXELS = (420, 160)
 
 
-@step("validate", version=1)
+@step("validate", version=2)
 def validate(
     run: Run,
     sounds: Ref,
     mels: Ref,
     rvqvae: Ref,
-    codes: Ref,
+    texture: Ref,
     prior: Ref,
+    judgement: Ref,
     vocoders: dict[VocoderName, Ref],
     files: int,
     split: Split,
@@ -55,51 +52,31 @@ def validate(
     """
     store = run.store
     data = TrainingData.open(store, sounds, mels, split)
-    codec = RvqVae.from_weights(
-        load_weights(store, rvqvae.parts["weights"]), config.mel, config.rvqvae
-    )
-    model = Prior.from_weights(load_weights(store, prior.parts["weights"]), config.prior)
-    rvqvae_record, prior_record = record_of(store, rvqvae), record_of(store, prior)
     players = players_of(store, vocoders, config, run.device)
-    table, clips, parts = compare(store, data, codec, players, config)
+    instrument = loaded(run, rvqvae, texture, prior, config, players["griffinlim"])
+    table, clips, parts = compare(store, data, instrument.rvqvae, players, config)
     from_model = {name: table[name]["model"] for name in players}
     best = winner(from_model)
-    path = store.path(codes.digest)
-    train_codes = [one.codes for one in sequences(path, "train")]
-    real_codes = [one.codes for one in sequences(path, "held_out")]
-    seeds = [step_seed(config.seed, n, "validate") for n in range(config.validate.generated)]
-    longest = int(prior_record["longest_frames"])
-    drawn = sample_codes(model.to(run.device), seeds, Sampling(), longest)
-    # Where tails were held out the prior has been refitted on whole sounds: copies of
-    # their ends count too.
-    heard = [one.codes for one in sequences(path, "whole")] or train_codes
-    copied = overlap_8gram(drawn, heard)
-    copied_real = overlap_8gram(real_codes, train_codes)
-    instrument = Instrument(config.mel, codec.to(run.device), model, players[best], longest)
-    previews = preview_clips(store, instrument, seeds[: config.validate.previews], parts)
-    health = rvqvae_record["health"]
-    checked = gates(
-        health["utilisation"],
-        rvqvae_record["log_mel_l1"],
-        rvqvae_record["vae_log_mel_l1"],
-        prior_record["nats_per_frame"],
-        prior_record["unigram_nats_per_frame"],
-        copied,
-        copied_real,
-        from_model,
-        best,
-        few_files=split.kind == "tails",
-    )
+    instrument = dataclasses.replace(instrument, vocoder=players[best])
+    seeds = judged_seeds(config)[: config.validate.previews]
+    previews = preview_clips(store, instrument, seeds, parts)
+    checked = {
+        **codec_gates(record_of(store, rvqvae)),
+        **prior_gates(record_of(store, prior), record_of(store, judgement), data.seconds_of_train),
+        "vocoder": vocoder_gate(from_model, best),
+    }
     record = {
         "vocoder": best,
         "vocoders": {name: flat(rows) for name, rows in table.items()},
-        "overlap_8gram": copied,
-        "overlap_8gram_real": copied_real,
-        "gates": {name: dataclasses.asdict(gate) for name, gate in checked.items()},
+        "gates": {
+            name: dataclasses.asdict(gate if split.kind == "files" else gate.of_few_files())
+            for name, gate in checked.items()
+        },
         "clips": clips,
         "previews": previews,
         "files": files,
         "seconds_of_audio": data.sounds.seconds,
+        "gain": data.sounds.gain,
         "split": split.kind,
         "held_out_sounds": len(data.held_out),
     }
@@ -164,7 +141,7 @@ def compare(
             part = dataclasses.replace(whole, last=min(whole.last, whole.first + most_frames))
             shown = number < config.validate.report_sounds
             true_mel, real = data.log_mel(part), torch.from_numpy(data.wave(part))
-            model_mel = codec.reconstruct(true_mel[None])[0]
+            model_mel = codec.reconstruct(true_mel[None].to(codec.codebooks.device))[0].cpu()
             label = data.sounds.sounds[part.sound].digest
             if shown:
                 clips.append(clip(store, parts, config.mel, label, "original", "", real, None))
@@ -243,5 +220,5 @@ def preview_clips(
             torch.from_numpy(wave),
             None,
         )
-        for number, wave in enumerate(drawn_waves(instrument, seeds, Sampling(), None), 1)
+        for number, wave in enumerate(drawn_waves(instrument, seeds, Request()), 1)
     ]

@@ -1,0 +1,101 @@
+"""Training of the texture: flow matching on what the frozen RVQ-VAE leaves out."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from core.augment import equalised, equaliser_curves
+from core.config import AugmentConfig
+from core.device import mixed_precision
+from core.rvqvae import RvqVae
+from core.rvqvae_training import MelWindows
+from core.texture import Texture
+from core.training import Trainer, step_generator, warm_cosine
+
+JUDGED_WINDOWS = 64
+LEAST_SCALE = 0.02  # nats; a band that is always silent has no residual
+
+
+def residual_scale(codec: RvqVae, mels: Sequence[Tensor]) -> Tensor:
+    """(M,) root mean square of each band's residual over (F, M) mels."""
+    total, frames = torch.zeros(codec.mel.mel_bands, dtype=torch.float64), 0
+    for one in mels:
+        residual = one - codec.reconstruct(one[None])[0]
+        total += residual.square().sum(0).cpu().double()
+        frames += len(one)
+    return (total / frames).sqrt().float().clamp_min(LEAST_SCALE)
+
+
+class TextureTrainer(Trainer):
+    """Trains on windows of the training mels, half of them equalised."""
+
+    packaged = "texture"
+
+    def __init__(
+        self,
+        texture: Texture,
+        codec: RvqVae,
+        steps: int,
+        mels: Sequence[Tensor],
+        held_out: Sequence[Tensor],
+        augment: AugmentConfig,
+        seed: int,
+        device: torch.device,
+    ):
+        config = texture.config
+        self.texture, self.codec = texture.to(device), codec.to(device).eval()
+        self.config, self.steps, self.seed, self.device = config, steps, seed, device
+        self.augment = augment
+        frames = config.window_frames * texture.stack_frames
+        self.windows = MelWindows(mels, frames, texture.mel)
+        self.modules: dict[str, nn.Module] = {"texture": texture}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(
+                texture.net.parameters(), lr=config.learning_rate, weight_decay=0.01
+            )
+        }
+        # Judged on the same windows, times and noise every time.
+        generator = step_generator(seed, 0, "texture judged")
+        self.judged = MelWindows(held_out, frames, texture.mel).draw(JUDGED_WINDOWS, generator)
+        self.judged_time = (torch.arange(JUDGED_WINDOWS) + 0.5) / JUDGED_WINDOWS
+        self.judged_noise = torch.randn(
+            JUDGED_WINDOWS, config.window_frames, texture.width, generator=generator
+        )
+
+    def step(self, number: int) -> dict[str, Tensor]:
+        config, generator = self.config, step_generator(self.seed, number, "texture")
+        windows, real = self.windows.draw(config.batch_windows, generator)
+        half = config.batch_windows // 2
+        curves = equaliser_curves(half, windows.shape[-1], self.augment, generator)
+        windows[:half] = equalised(windows[:half], curves, self.texture.mel)
+        time = torch.rand(config.batch_windows, generator=generator)
+        shape = (config.batch_windows, config.window_frames, self.texture.width)
+        noise = torch.randn(shape, generator=generator)
+        optimizer = self.optimizers["adamw"]
+        for group in optimizer.param_groups:
+            group["lr"] = warm_cosine(number, self.steps, config.learning_rate)
+        self.texture.train()
+        loss = self._loss(windows, real, time, noise)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.texture.parameters(), 1.0)
+        optimizer.step()
+        return {"velocity_error": loss.detach()}
+
+    def _loss(self, windows: Tensor, real: Tensor, time: Tensor, noise: Tensor) -> Tensor:
+        """Mean square error of the velocity in frames that are sound, not padding."""
+        windows, time, noise = (one.to(self.device) for one in (windows, time, noise))
+        smooth = self.codec.reconstruct(windows)
+        goal = self.texture.stacked((windows - smooth) / self.texture.scale)
+        t = time[:, None, None]
+        with mixed_precision(self.device):
+            moved = self.texture.velocity((1 - t) * noise + t * goal, time, smooth)
+        error = (moved.float() - (goal - noise)).square().mean(-1)
+        of_sound = real.view(len(real), -1, self.texture.stack_frames)[..., 0].to(self.device)
+        return error[of_sound].mean()
+
+    @torch.no_grad()
+    def held_out_loss(self) -> float:
+        self.texture.eval()
+        return float(self._loss(*self.judged, self.judged_time, self.judged_noise))
