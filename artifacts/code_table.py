@@ -3,7 +3,7 @@
 Columns: `sound` (place in the set), `role` (train, held_out, augmented, or whole:
 what a model is refitted on when only tails were held out), `first` (its place in
 the sound, in code frames), `ends`, `levels`, `codes` (frames x levels int16, flat) and
-`descriptors` (4 float32, core.descriptors).
+`descriptors` (4 float32, core.descriptors), `digest` of the sound.
 """
 
 import dataclasses
@@ -31,6 +31,7 @@ class CodeRow:
     ends: bool
     codes: np.ndarray  # (F, L) int
     descriptors: np.ndarray  # (4,) float32
+    digest: str = ""  # of the sound
 
 
 def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
@@ -45,6 +46,7 @@ def write_codes(path: Path, rows: Iterable[CodeRow]) -> None:
                 "levels": row.codes.shape[1],
                 "codes": row.codes.astype(np.int16).ravel(),
                 "descriptors": row.descriptors.astype(np.float32),
+                "digest": row.digest,
             }
             for row in rows
         ]
@@ -63,7 +65,7 @@ def sequences(
     """
     found = []
     for row in read_codes(path, role):
-        one = CodeSequence(torch.from_numpy(row.codes), row.first, row.ends)
+        one = CodeSequence(torch.from_numpy(row.codes), row.first, row.ends, sound=row.sound)
         if labels:
             one = dataclasses.replace(one, label=labels[row.sound])
         if scale is not None:
@@ -76,7 +78,7 @@ def sequences(
 def read_codes(path: Path, role: Role) -> list[CodeRow]:
     """All rows of one role, in the order they were written."""
     table = pd.read_parquet(path, engine="pyarrow", filters=[("role", "==", role)])
-    names = ("sound", "first", "ends", "levels", "codes", "descriptors")
+    names = ("sound", "first", "ends", "levels", "codes", "descriptors", "digest")
     columns = (table[name].to_numpy() for name in names)
     return [
         CodeRow(
@@ -86,6 +88,7 @@ def read_codes(path: Path, role: Role) -> list[CodeRow]:
             bool(ends),
             flat.astype(np.int64).reshape(-1, levels),
             descriptors.astype(np.float32),
+            str(digest),
         )
-        for sound, first, ends, levels, flat, descriptors in zip(*columns, strict=True)
+        for sound, first, ends, levels, flat, descriptors, digest in zip(*columns, strict=True)
     ]

@@ -10,6 +10,7 @@ from artifacts.verdict import (
     minutes,
     plain,
     prior_rows,
+    realism_rows,
     reconstruction_rows,
     verdict,
     vocoder_table,
@@ -29,6 +30,7 @@ def card(manifest: Manifest) -> str:
         _section("Codebooks", _health(manifest)),
         _section("Reconstruction", _rows(reconstruction_rows(manifest))),
         _section("Prior", _rows(prior_rows(manifest))),
+        _section("New sounds beside real ones", _rows(realism_rows(manifest))),
         _section("Vocoders", _vocoders(manifest)),
         _section("Licences", _listed(table_at(manifest, "licences"))),
     ]

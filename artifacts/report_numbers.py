@@ -9,8 +9,10 @@ from artifacts.verdict import (
     Row,
     gates,
     level_health,
+    level_nats,
     plain,
     prior_rows,
+    realism_rows,
     reconstruction_rows,
     vocoder_table,
     vocoder_title,
@@ -38,7 +40,9 @@ def number_section(manifest: Manifest) -> str:
     sheets = [
         _sheet("Reconstruction", _rows(reconstruction_rows(manifest))),
         _sheet("Prior", _rows(prior_rows(manifest))),
+        _sheet("New sounds beside real ones", _rows(realism_rows(manifest))),
         _sheet("Codebooks, level by level", _health(level_health(manifest))),
+        _sheet("Surprise, level by level (nats)", _nats(level_nats(manifest))),
         _sheet("Vocoders on held-out sounds", _vocoders(manifest)),
     ]
     if not any(sheets):
@@ -94,6 +98,18 @@ def _health(levels: Sequence[tuple[float | None, float | None]]) -> str:
         '<th class="num">perplexity</th></tr>'
     )
     return f"<table>{head}{''.join(body)}</table>"
+
+
+def _nats(levels: Sequence[tuple[float | None, ...]]) -> str:
+    if not levels:
+        return ""
+    heads = ("level", "held-out", "training", "counting pairs", "counting")
+    head = "".join(f'<th class="num">{one}</th>' for one in heads)
+    body = []
+    for level, nats in enumerate(levels, start=1):
+        cells = "".join(f'<td class="num">{plain(one)}</td>' for one in nats)
+        body.append(f'<tr><td class="num">{level}</td>{cells}</tr>')
+    return f"<table><tr>{head}</tr>{''.join(body)}</table>"
 
 
 def _vocoders(manifest: Manifest) -> str:

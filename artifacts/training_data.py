@@ -1,5 +1,6 @@
 """What trainings read: the parts of the set's sounds, as mels and as waves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,10 @@ class TrainingData:
         assert table.sounds == [sound.digest for sound in sound_set.sounds]
         train, held_out = divide(table.sounds, table.frames, split)
         return cls(store, sound_set, split, table, train, held_out)
+
+    def digests(self, parts: Sequence[Part]) -> list[str]:
+        """Of the sounds that the parts are of."""
+        return [self.table.sounds[part.sound] for part in parts]
 
     @property
     def whole(self) -> list[Part]:

@@ -101,6 +101,41 @@ def prior_rows(manifest: Manifest) -> list[Row]:
     return rows
 
 
+def realism_rows(manifest: Manifest) -> list[Row]:
+    """How new sounds compare with held-out real ones, both against the training sounds."""
+    rows = []
+    for key, label, meaning in (
+        ("frechet", "Frechet distance",
+         "How otherwise they are spread than the training sounds, in frames and their changes. "
+         "Lower is nearer."),
+        ("density", "Density", "How deep they lie among the training sounds; about 1 is typical."),
+        ("coverage", "Coverage", "Share of what the training sounds are that they reach."),
+        ("nearest", "Nearest training sound",
+         "How far the nearest one is, in the median. Near 0 is a copy."),
+    ):  # fmt: skip
+        new = number_at(manifest, "metrics", "realism", key)
+        real = number_at(manifest, "metrics", "realism", f"{key}_real")
+        if new is not None and real is not None:
+            rows.append(Row(f"{label}, new / real", f"{plain(new)} / {plain(real)}", meaning))
+    delta = number_at(manifest, "metrics", "realism", "frame_delta_ratio")
+    if delta is not None:
+        meaning = "Change from frame to frame beside that of the training sounds; 1 is alike."
+        rows.append(Row("Restlessness", f"{delta:.2f}", meaning))
+    return rows
+
+
+def level_nats(manifest: Manifest) -> list[tuple[float | None, ...]]:
+    """Held-out, training, pair-counting and counting nats of each level, the coarsest first."""
+    found = [
+        numbers_at(manifest, "metrics", "prior", "per_level", key)
+        for key in ("nats", "train_nats", "bigram_nats", "unigram_nats")
+    ]
+    count = max(len(one) for one in found)
+    return [
+        tuple(one[level] if level < len(one) else None for one in found) for level in range(count)
+    ]
+
+
 def vocoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[float | None]]]]:
     """Metric names (log_mel_l1 and mr_stft first), then each vocoder's name and numbers."""
     vocoders = table_at(manifest, "metrics", "vocoders")

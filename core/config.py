@@ -82,7 +82,7 @@ class PriorConfig:
     corruption: float = 0.06  # share of input codes replaced at random in training
     speeds: tuple[float, ...] = (0.87, 0.93, 1.07, 1.15)
     equalisers: int = 3
-    augmented_share: float = 0.5  # of the training draws
+    augmented_share: float = 0.8  # of the training draws
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     batch_frames: int = 2048
@@ -161,7 +161,7 @@ class ValidateConfig:
     most_sounds: int = 12  # held-out sounds in the A/B
     most_seconds: float = 6.0  # of each
     report_sounds: int = 6  # of them, with players in the report
-    generated: int = 32  # sounds drawn to measure copying
+    generated: int = 64  # sounds drawn to be judged by
     previews: int = 4  # of them, rendered into the package
 
 

@@ -12,6 +12,8 @@ semicolon what to do. Anything else that escapes is our own bug and keeps its
 traceback.
 """
 
+from collections.abc import Sequence
+
 
 class DistillError(Exception):
     """Something the user can mend; the message is one line."""
@@ -34,4 +36,12 @@ class PackageError(DistillError):
 
 
 class TrainingError(DistillError):
-    """A loss or a weight is no longer a finite number."""
+    """A loss or a weight is no longer a finite number.
+
+    Attributes:
+        batch: places, among the training sounds, of those that the step had drawn.
+    """
+
+    def __init__(self, message: str, batch: Sequence[int] = ()):
+        super().__init__(message)
+        self.batch = tuple(batch)

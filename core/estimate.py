@@ -12,7 +12,9 @@ from core.config import BuildConfig
 from core.sizing import training_steps
 
 REFERENCE_PROBE_SECONDS = 0.027
-SECONDS_PER_STEP = {"rvqvae": 0.060, "prior": 0.26, "freev": 0.25, "hifigan": 0.55}
+SECONDS_PER_STEP = {
+    "rvqvae": 0.060, "texture": 0.045, "prior": 0.35, "freev": 0.25, "hifigan": 0.55
+}  # fmt: skip
 
 
 def this_machine(device: torch.device) -> float:
@@ -43,6 +45,7 @@ def stage_seconds(
         return training_steps(code_frames, full)
 
     nets = steps(rvqvae.vae_steps) + steps(rvqvae.decoder_steps) + steps(rvqvae.joint_steps)
+    texture_batch = config.texture.batch_windows * config.texture.window_frames / 1024
     prior_batch = config.prior.batch_frames / 2048
     freev, hifigan = config.freev, config.hifigan
     segments = freev.batch_segments * freev.segment_frames / 512
@@ -52,13 +55,15 @@ def stage_seconds(
         "mels": 0.003 * seconds_of_audio,
         "rvqvae": 0.0006 * code_frames + batch * nets * step["rvqvae"],
         "codes": 0.008 * seconds_of_audio,
+        "texture": texture_batch * steps(config.texture.steps) * step["texture"],
         "prior": prior_batch * step["prior"] * steps(config.prior.steps),
+        "judge": 1.0 + 0.1 * config.validate.generated,
         "vocoder": freev.train * segments * steps(freev.steps) * step["freev"]
         + hifigan.train * critics * hifigan.steps * step["hifigan"],
-        "validate": 0.6 * config.validate.most_sounds + 0.15 * config.validate.generated,
+        "validate": 0.6 * config.validate.most_sounds + 0.5 * config.validate.previews,
         "package": 1.0,
     }
-    trained = ("rvqvae", "prior", "vocoder")
+    trained = ("rvqvae", "texture", "prior", "vocoder")
     return {
         stage: round(seconds * (device if stage in trained else cpu), 1)
         for stage, seconds in work.items()

@@ -114,6 +114,7 @@ class Freev(Vocoder):
 
     def __init__(self, net: FreevNet, device: torch.device):
         self.net, self.device = net.to(device).eval(), device
+        self.reach_frames = 3 * net.config.blocks + 4  # its blocks, its entry, the windows
 
     @torch.no_grad()
     def wave(self, log_mel: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from core.losses import MrStft, mel_l1
 from core.mel import silence
 from core.spectral import wave_from_spectrum
 from core.training import Trainer, step_generator, step_seed, warm_cosine
-from core.vocoder_data import WavePair, draw_segments, segment, spread
+from core.vocoder_data import WavePair, draw_segments, drawn_pairs, segment, spread
 
 HELD_OUT_SOUNDS = 12
 HELD_OUT_SECONDS = 1.5
@@ -80,9 +80,10 @@ class FreevTrainer(Trainer):
         loss = parts["mel_l1"] + config.stft_weight * parts["mr_stft"]
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         optimizer.step()
-        return {"loss": loss.detach()} | {name: part.detach() for name, part in parts.items()}
+        losses = {"loss": loss} | parts
+        return {name: part.detach() for name, part in losses.items()} | {"gradient_norm": norm}
 
     def _losses(self, log_mel: Tensor, wave: Tensor) -> dict[str, Tensor]:
         """(B, F, M) and (B, F * hop) -> the unweighted losses."""
@@ -93,6 +94,10 @@ class FreevTrainer(Trainer):
         spectrum = log_magnitude.exp() * phases
         fake = wave_from_spectrum(spectrum, self.mel.fft_samples, self.mel.hop_samples)
         return {"mel_l1": mel_l1(fake, wave, self.mel), "mr_stft": self.mr_stft(fake, wave)}
+
+    def drawn(self, number: int) -> list[int]:
+        config, generator = self.config, step_generator(self.seed, number, "freev")
+        return drawn_pairs(self.pairs, config.batch_segments, config.segment_frames, generator)
 
     @torch.no_grad()
     def held_out_loss(self) -> float:

@@ -1,7 +1,8 @@
 """The checks a model must pass, in plain words with what to do when it doesn't."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ GateName = Literal[
 ]  # fmt: skip
 
 ON_LITTLE = " Few files, so judged on little: the ends of the sounds, or one of them."
+BOTH = ("density", "coverage")
 LABELS_HELP = 0.99  # of the nats with wrong labels: less is chance
 MORE = "Add sounds, or train longer (--preset standard)."
 
@@ -31,6 +33,12 @@ class Gate:
         return dataclasses.replace(self, text=self.text + ON_LITTLE)
 
 
+def worst(values: Iterable[float], of: Callable[[Iterable[float]], float]) -> float:
+    """The least or the greatest; NaN if one is no number, which `min` and `max` may skip."""
+    every = list(values)
+    return of(every) if all(math.isfinite(one) for one in every) else math.nan
+
+
 def at_most(value: float, limit: float, good: str, bad: str) -> Gate:
     return Gate(value, limit, value <= limit, good if value <= limit else bad)
 
@@ -43,7 +51,7 @@ def codec_gates(rvqvae: Figures) -> dict[GateName, Gate]:
     """Of the RVQ-VAE's record."""
     return {
         "utilisation": at_least(
-            min(rvqvae["health"]["utilisation"]),
+            worst(rvqvae["health"]["utilisation"], min),
             0.8,
             "Every level uses its codes.",
             "Codes lie idle: the set is small or uniform. Add sounds, or build with "
@@ -66,9 +74,8 @@ def prior_gates(prior: Figures, judged: Figures, seconds: float) -> dict[GateNam
         seconds: of sound that the prior was trained on.
     """
     levels = prior["per_level"]
-    worst = max(
-        ours / counted for ours, counted in zip(levels["nats"], levels["bigram_nats"], strict=True)
-    )
+    pairs = zip(levels["nats"], levels["bigram_nats"], strict=True)
+    beside_pairs = worst((ours / counted for ours, counted in pairs), max)
     real, new = judged["overlap_8gram_real"], judged["overlap_8gram"]
     likeness = judged["realism"]
     gates: dict[GateName, Gate] = {
@@ -79,7 +86,7 @@ def prior_gates(prior: Figures, judged: Figures, seconds: float) -> dict[GateNam
             f"The model hardly knows what follows what: new sounds will wander. {MORE}",
         ),
         "counting": at_most(
-            worst,
+            beside_pairs,
             1.0,
             "On every level the model knows more than a count of which code follows which.",
             f"On one level at least, counting pairs of codes does better than the model. {MORE}",
@@ -115,10 +122,7 @@ def prior_gates(prior: Figures, judged: Figures, seconds: float) -> dict[GateNam
             f"New sounds are spread otherwise than the training sounds. {MORE}",
         ),
         "variety": at_least(
-            min(
-                likeness["density"] / max(likeness["density_real"], 1e-9),
-                likeness["coverage"] / max(likeness["coverage_real"], 1e-9),
-            ),
+            worst((likeness[one] / max(likeness[f"{one}_real"], 1e-9) for one in BOTH), min),
             0.8,
             "New sounds are both typical and varied.",
             "New sounds miss parts of what the training sounds are, or stray from them. "

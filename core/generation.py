@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.audio import Wave, level_to_true_peak, resample, rms_dbfs
 from core.config import MelConfig
+from core.continuous import long_wave
 from core.controls import Controls, drawn_conditions
 from core.prior import Prior
 from core.rvqvae import RvqVae
@@ -69,7 +70,8 @@ def drawn_codes(instrument: Instrument, seeds: Sequence[int], request: Request) 
     if request.prompt is not None:
         device = instrument.rvqvae.codebooks.device
         prompt = instrument.rvqvae.encode(request.prompt[None].to(device))[0].cpu()
-        lengths = [len(prompt) + length * (not exact) for length in lengths]
+        known = len(prompt)
+        lengths = [max(length, known) if exact else known + length for length in lengths]
     return sample_codes(
         instrument.prior,
         seeds,
@@ -101,7 +103,7 @@ def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) 
 
 def _vocoded(instrument: Instrument, codes: Tensor, seed: int) -> Wave:
     log_mel = mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed)
-    return instrument.vocoder.wave(log_mel).numpy().astype(np.float32)
+    return long_wave(instrument.vocoder, log_mel, instrument.mel)
 
 
 def finished(wave: Wave, rate_in: int, rate_out: int, seconds: float | None) -> Wave:

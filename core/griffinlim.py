@@ -64,6 +64,7 @@ class GriffinLim(Vocoder):
     """Griffin-Lim from seeded random phases."""
 
     name: VocoderName = "griffinlim"
+    reach_frames = None
 
     def __init__(self, config: GriffinLimConfig, mel: MelConfig):
         self.config, self.mel = config, mel

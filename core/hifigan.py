@@ -144,6 +144,8 @@ class Hifigan(Vocoder):
 
     name: VocoderName = "hifigan"
 
+    reach_frames = 24
+
     def __init__(self, generator: HifiganGenerator, device: torch.device) -> None:
         self.generator, self.device = generator.to(device).eval(), device
 

@@ -22,7 +22,7 @@ from core.losses import (
 )
 from core.mel import silence
 from core.training import Trainer, step_generator, step_seed
-from core.vocoder_data import WavePair, draw_segments, segment, spread
+from core.vocoder_data import WavePair, draw_segments, drawn_pairs, segment, spread
 
 HELD_OUT_SOUNDS = 8
 HELD_OUT_SECONDS = 1.0
@@ -178,6 +178,10 @@ class HifiganTrainer(Trainer):
         self.optimizers[name].zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizers[name].step()
+
+    def drawn(self, number: int) -> list[int]:
+        config, generator = self.config, step_generator(self.seed, number, "hifigan")
+        return drawn_pairs(self.pairs, config.batch_segments, config.segment_frames, generator)
 
     @torch.no_grad()
     def held_out_loss(self) -> float:

@@ -16,15 +16,23 @@ def codebook_health(codes: Tensor, codebook_size: int) -> dict[str, list[float]]
         codes: (N, L).
     Returns:
         utilisation: share of a level's codes that occur at all.
-        perplexity: exp of the entropy of their distribution; K when all are equally common.
+        dead_codes: how many do not.
+        entropy: of their distribution, in nats.
+        perplexity: its exp; K when all are equally common.
     """
-    utilisation, perplexity = [], []
+    utilisation, entropy, dead = [], [], []
     for level in codes.T:
         share = torch.bincount(level, minlength=codebook_size).double() / len(level)
         used = share[share > 0]
         utilisation.append(len(used) / codebook_size)
-        perplexity.append(math.exp(float(-(used * used.log()).sum())))
-    return {"utilisation": utilisation, "perplexity": perplexity}
+        dead.append(float(codebook_size - len(used)))
+        entropy.append(float(-(used * used.log()).sum()))
+    return {
+        "utilisation": utilisation,
+        "dead_codes": dead,
+        "entropy": entropy,
+        "perplexity": [math.exp(one) for one in entropy],
+    }
 
 
 def grams(codes: Tensor) -> Iterable[tuple[int, ...]]:

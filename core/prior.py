@@ -12,7 +12,9 @@ it will last, its label and its descriptors' ranks; each may be unknown.
 
 Every place that reads a code also reads its frozen codebook vector ("geometry"),
 and logits include q(h) · codebook: without these a small set teaches less than
-bigram counts do. Level 0 has one class more than there are codes, the end.
+bigram counts do. A code that stays has a logit of its own, whichever code it is: what
+a held-out sound of another timbre has in common with the training sounds is above all
+that it goes on. Level 0 has one class more than there are codes, the end.
 """
 
 import math
@@ -137,6 +139,7 @@ class Prior(nn.Module):
         self.depth_mlp = nn.Linear(hidden, hidden)
         self.heads = nn.Parameter(torch.zeros(levels, hidden, codes + 1))
         self.head_bias = nn.Parameter(torch.zeros(levels, codes + 1))
+        self.stays = nn.Parameter(torch.ones(levels))
         self.geometry_out = nn.Parameter(torch.randn(levels, hidden, dim) * 0.1 / hidden**0.5)
 
     @classmethod
@@ -240,11 +243,14 @@ class Prior(nn.Module):
             logits = logits.masked_fill(mask, float("-inf"))
         return logits
 
-    def frame_logits(self, states: Tensor, vectors: Tensor, codes: Tensor) -> Tensor:
+    def frame_logits(
+        self, states: Tensor, vectors: Tensor, before: Tensor, codes: Tensor
+    ) -> Tensor:
         """Teacher-forced logits of all levels of frames whose states are known.
 
         Args:
             states, vectors: (..., H) and (..., D) as `states` gives them.
+            before: (..., L) the codes before, as `before` gives them.
             codes: (..., L) the true codes; level l sees those below it.
         Returns:
             (..., L, K + 1).
@@ -252,13 +258,18 @@ class Prior(nn.Module):
         own = torch.einsum("...ld,ldh->...lh", self.level_vectors(codes), self.depth_below)
         below = F.pad(own.cumsum(-2), (0, 0, 1, 0))[..., :-1, :]  # what lies under each level
         shared = self.depth_inputs(states, vectors)[..., None, :]
-        return self.depth_logits(shared + below, slice(None))
+        logits = self.depth_logits(shared + below, slice(None))
+        stays = F.one_hot(before, self.codebook_size + 1)[..., :-1] * self.stays[:, None]
+        return logits + F.pad(stays, (0, 1))
 
-    def counted_rows(self, previous: Tensor, frame: Tensor) -> Tensor:
-        """(B, F, L) codes before each frame and its (B, F) place -> (B, F, L, K) of `counted`."""
-        before = previous.clamp_max(self.codebook_size - 1)
-        before = before.masked_fill((frame == 0)[..., None], self.codebook_size)
-        level = torch.arange(self.levels, device=previous.device)
+    def before(self, previous: Tensor, frame: Tensor) -> Tensor:
+        """(B, F, L) previous codes -> the same, codebook_size where there is none."""
+        begins = (frame == 0)[..., None]
+        return previous.clamp_max(self.codebook_size - 1).masked_fill(begins, self.codebook_size)
+
+    def counted_rows(self, before: Tensor) -> Tensor:
+        """(..., L) codes before, as `before` gives them -> (..., L, K) of `counted`."""
+        level = torch.arange(self.levels, device=before.device)
         return self.counted[level, before]
 
     def logits(
@@ -274,4 +285,4 @@ class Prior(nn.Module):
             (B, F, L, K + 1).
         """
         states, vectors, _ = self.states(previous, frame, left, told, None)
-        return self.frame_logits(states, vectors, codes)
+        return self.frame_logits(states, vectors, self.before(previous, frame), codes)

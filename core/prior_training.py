@@ -33,6 +33,7 @@ class CodeSequence:
     ends: bool = True  # its last frame is the sound's last
     label: int = UNKNOWN
     ranks: tuple[float, ...] = (math.nan,) * len(DESCRIPTORS)
+    sound: int = 0  # its place in the set
 
     def targets(self, end: int) -> Tensor:
         """(F or F + 1, L): the codes, then END on every level if the sound ends here."""
@@ -57,6 +58,7 @@ class CodeWindow:
     left: Tensor  # (F,)
     label: int
     ranks: tuple[float, ...]
+    sound: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class CodeBatch:
     scored: Tensor  # (B, F, L) which targets count
     left: Tensor  # (B, F)
     conditions: Conditions
+    sounds: tuple[int, ...]  # B places in the set
 
     def but_told(self, share: float, generator: torch.Generator) -> "CodeBatch":
         """The same; each condition of each window is told with this probability only."""
@@ -89,6 +92,7 @@ class CodeBatch:
             self.scored.to(device),
             self.left.to(device),
             self.conditions.to(device),
+            self.sounds,
         )
 
 
@@ -113,7 +117,8 @@ def collate(windows: Sequence[CodeWindow], end: int) -> CodeBatch:
     conditions = Conditions(
         torch.tensor([one.label for one in windows]), torch.tensor([one.ranks for one in windows])
     )
-    return CodeBatch(previous, frame, targets, scored, left, conditions)
+    sounds = tuple(one.sound for one in windows)
+    return CodeBatch(previous, frame, targets, scored, left, conditions, sounds)
 
 
 class CodeWindows:
@@ -143,7 +148,9 @@ class CodeWindows:
             before = one[start - 1] if start else torch.zeros_like(one[0])
             sound, left = self.sequences[index], self.left[index][start : place + width]
             windows.append(
-                CodeWindow(window, before, sound.first + start, left, sound.label, sound.ranks)
+                CodeWindow(
+                    window, before, sound.first + start, left, sound.label, sound.ranks, sound.sound
+                )
             )
             frames += len(window)
         return collate(windows, self.end)
@@ -204,8 +211,7 @@ class PriorTrainer(Trainer):
 
     def step(self, number: int) -> dict[str, Tensor]:
         generator = step_generator(self.seed, number, "prior")
-        use_copy = float(torch.rand((), generator=generator)) < self.config.augmented_share
-        batch = (self.augmented if use_copy else self.originals).draw(generator)
+        batch = self._draw(generator)
         batch = batch.but_told(self.config.told_share, generator)
         heard = corrupted(
             batch.previous, self.config.corruption, self.prior.codebook_size, generator
@@ -224,16 +230,27 @@ class PriorTrainer(Trainer):
             # Windows differ in length: the levels are worked out for real frames only.
             real = batch.scored[..., 0].flatten().nonzero()[:, 0]
             targets = batch.targets.flatten(0, 1)[real]
+            before = self.prior.before(heard.to(self.device), batch.frame).flatten(0, 1)[real]
             logits = self.prior.frame_logits(
-                states.flatten(0, 1).index_select(0, real), vectors.flatten(0, 1)[real], targets
+                states.flatten(0, 1).index_select(0, real),
+                vectors.flatten(0, 1)[real],
+                before,
+                targets,
             )
         scored = batch.scored.flatten(0, 1)[real]
         loss = nats(logits, targets, scored).sum() / len(real)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss / self.prior.levels)
-        nn.utils.clip_grad_norm_(self.prior.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.prior.parameters(), 1.0)
         optimizer.step()
-        return {"nats_per_frame": loss.detach()}
+        return {"nats_per_frame": loss.detach(), "gradient_norm": norm}
+
+    def _draw(self, generator: torch.Generator) -> CodeBatch:
+        use_copy = float(torch.rand((), generator=generator)) < self.config.augmented_share
+        return (self.augmented if use_copy else self.originals).draw(generator)
+
+    def drawn(self, number: int) -> list[int]:
+        return list(self._draw(step_generator(self.seed, number, "prior")).sounds)
 
     def held_out_loss(self) -> float:
         """Held-out nats a code frame, all levels summed."""
@@ -272,15 +289,16 @@ def scored_pieces(
         told = prior.told(conditions)
         for first in range(0, len(targets), SCORED_FRAMES):  # memory of one piece
             piece = targets[first : first + SCORED_FRAMES]
-            before = targets[first - 1] if first else torch.zeros_like(targets[0])
+            last = targets[first - 1] if first else torch.zeros_like(targets[0])
             left = torch.full((len(piece),), UNKNOWN)
-            window = CodeWindow(piece, before, one.first + first, left, UNKNOWN, nothing)
+            window = CodeWindow(piece, last, one.first + first, left, UNKNOWN, nothing)
             batch = collate([window], prior.end).to(device)
             states, vectors, state = prior.states(
                 batch.previous, batch.frame, batch.left, told, state
             )
-            logits = prior.frame_logits(states, vectors, batch.targets)[0]
-            counted = prior.counted_rows(batch.previous, batch.frame)[0]
+            before = prior.before(batch.previous, batch.frame)
+            logits = prior.frame_logits(states, vectors, before, batch.targets)[0]
+            counted = prior.counted_rows(before)[0]
             yield Scored(logits, counted, batch.targets[0], batch.scored[0])
 
 

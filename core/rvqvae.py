@@ -145,6 +145,14 @@ class RvqVae(LinearFrames):
             codes.append(nearest)
         return torch.stack(codes, dim=-1)
 
+    def commitment(self, latents: Tensor) -> Tensor:
+        """(B, F', D) -> (L,) mean square of what each level leaves over."""
+        left, found, codes = latents.float(), [], self.codes(latents)
+        for level, book in enumerate(self.codebooks):
+            left = left - book[codes[..., level]]
+            found.append(left.square().mean())
+        return torch.stack(found)
+
     def vectors(self, codes: Tensor) -> Tensor:
         """(B, F', l) codes of the first l levels -> (B, F', D), the sum of their vectors."""
         total = self.codebooks[0][codes[..., 0]]

@@ -27,9 +27,13 @@ class MelWindows:
         lengths = torch.tensor([float(max(len(one), window_frames)) for one in mels])
         self.weights = lengths / lengths.sum()
 
+    def chosen(self, count: int, generator: torch.Generator) -> Tensor:
+        """(count,) which mels the windows of the next draw are from."""
+        return torch.multinomial(self.weights, count, replacement=True, generator=generator)
+
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(count, W, M) windows and (count, W) which of their frames are sound, not padding."""
-        chosen = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        chosen = self.chosen(count, generator)
         where = torch.rand(count, generator=generator)
         windows = torch.full((count, self.window_frames, self.mel.mel_bands), silence(self.mel))
         real = torch.zeros(count, self.window_frames, dtype=torch.bool)
@@ -93,9 +97,13 @@ class CodecTrainer(Trainer):
         l1 = (rebuilt.float() - windows).abs().mean(-1)[real].mean()
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(l1 + extra)
-        nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.codec.parameters(), 1.0)
         optimizer.step()
-        return {"log_mel_l1": l1.detach()}
+        return {"log_mel_l1": l1.detach(), "gradient_norm": norm}
+
+    def drawn(self, number: int) -> list[int]:
+        generator = step_generator(self.seed, number, self.stage)
+        return self.windows.chosen(self.config.batch_windows, generator).tolist()
 
     def _batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Windows, half of them equalised."""

@@ -117,8 +117,11 @@ class Drawer:
         heads = prior.heads + F.pad(near, (0, 1))
         # Only level 0 can end.
         self.heads = [heads[0], *(head[:, :-1].contiguous() for head in heads[1:])]
-        self.biases = [prior.head_bias[0], *(bias[:-1] for bias in prior.head_bias[1:])]
         self.depth_level = prior.depth_level
+        stays = torch.eye(self.codes + 1, self.codes + 1, device=books.device)
+        stays[self.codes] = 0.0  # nothing stays where a sound begins
+        known = stays * prior.stays[:, None, None] + prior.head_bias[:, None]  # (L, K + 1, K + 1)
+        self.known = [known[0], *(one[:, :-1].contiguous() for one in known[1:])]
         self.counted, self.share = prior.counted, prior.counted_share
         self.is_mixed = (prior.counted_share > 0).tolist()
         self.offsets = self.codes * torch.arange(self.levels, device=books.device)
@@ -166,7 +169,8 @@ class Drawer:
         for level in range(self.levels):
             hidden = self.norm(inputs + self.depth_level[level])
             hidden = hidden + F.gelu(self.mlp(hidden))
-            logits = torch.addmm(self.biases[level], hidden, self.heads[level])
+            known = self.known[level][before[:, level]]
+            logits = torch.addmm(known, hidden, self.heads[level])
             if self.is_mixed[level]:
                 ends = logits if level == 0 else F.pad(logits, (0, 1), value=float("-inf"))
                 counted = self.counted[level][before[:, level]]

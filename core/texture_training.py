@@ -79,9 +79,13 @@ class TextureTrainer(Trainer):
         loss = self._loss(windows, real, time, noise)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.texture.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.texture.parameters(), 1.0)
         optimizer.step()
-        return {"velocity_error": loss.detach()}
+        return {"velocity_error": loss.detach(), "gradient_norm": norm}
+
+    def drawn(self, number: int) -> list[int]:
+        generator = step_generator(self.seed, number, "texture")
+        return self.windows.chosen(self.config.batch_windows, generator).tolist()
 
     def _loss(self, windows: Tensor, real: Tensor, time: Tensor, noise: Tensor) -> Tensor:
         """Mean square error of the velocity in frames that are sound, not padding."""

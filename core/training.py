@@ -52,6 +52,10 @@ class Trainer(ABC):
     def step(self, number: int) -> dict[str, Tensor]:
         """One update. Returns its scalar losses, detached; the first is the one to watch."""
 
+    def drawn(self, number: int) -> list[int]:  # noqa: ARG002  # for those that draw
+        """Places, among the training sounds it was given, of those in a step's batch."""
+        return []
+
     @abstractmethod
     def held_out_loss(self) -> float:
         """Loss on held-out data, lower is better; the same weights give the same number."""
@@ -141,7 +145,11 @@ class Fit:
         first = self.step - len(self._unchecked)
         for number, losses in enumerate(self._unchecked, first + 1):
             for name, value in losses.items():
-                finite(name, float(value), number)
+                try:
+                    finite(name, float(value), number)
+                except TrainingError as error:
+                    batch = sorted(set(self.trainer.drawn(number - 1)))
+                    raise TrainingError(str(error), batch) from None
         self._unchecked.clear()
 
     def state(self) -> TrainingState:

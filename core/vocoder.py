@@ -15,6 +15,7 @@ class Vocoder(ABC):
     """
 
     name: VocoderName
+    reach_frames: int | None  # how far a frame's sound depends on others; None: everywhere
 
     @abstractmethod
     def wave(self, log_mel: Tensor) -> Tensor:

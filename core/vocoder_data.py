@@ -46,6 +46,15 @@ def segment(
     return torch.from_numpy(mel), torch.from_numpy(wave)
 
 
+def drawn_pairs(
+    pairs: Sequence[WavePair], count: int, segment_frames: int, generator: torch.Generator
+) -> list[int]:
+    """Which pairs the segments of the next batch are from, longer ones more often."""
+    lengths = [max(len(pair.log_mel), segment_frames) for pair in pairs]
+    weights = torch.tensor(lengths, dtype=torch.float64)
+    return torch.multinomial(weights, count, True, generator=generator).tolist()
+
+
 def draw_segments(
     pairs: Sequence[WavePair],
     count: int,
@@ -64,11 +73,9 @@ def draw_segments(
     Returns:
         log_mel (B, M, F), wave (B, F * hop), on the CPU; B = count, F = segment_frames.
     """
-    lengths = [len(pair.log_mel) for pair in pairs]
-    weights = torch.tensor([max(n, segment_frames) for n in lengths], dtype=torch.float64)
     mels, waves = [], []
-    for index in torch.multinomial(weights, count, True, generator=generator).tolist():
-        room = max(0, lengths[index] - segment_frames)
+    for index in drawn_pairs(pairs, count, segment_frames, generator):
+        room = max(0, len(pairs[index].log_mel) - segment_frames)
         start = int(torch.randint(room + 1, (), generator=generator))
         mel, wave = segment(pairs[index], start, segment_frames, hop, silence)
         mels.append(mel)

@@ -1,8 +1,10 @@
 """The build: from a folder of sounds to a named model. `build-model` in Prefect."""
 
+import contextlib
 import dataclasses
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from artifacts.refs import Ref
 from artifacts.store import json_bytes
 from core.config import BuildConfig, VocoderName
 from core.device import resolve_device
+from core.errors import TrainingError
 from core.presets import configured
 from core.split import Split
 from flows.dashboard import show_metrics
@@ -32,6 +35,7 @@ from tasks.train_prior import train_prior
 from tasks.train_rvqvae import train_rvqvae
 from tasks.train_texture import train_texture
 from tasks.train_vocoder import train_freev, train_hifigan
+from tasks.training import NAMED_DIGITS
 from tasks.validate import read_by_validation, validate
 
 
@@ -79,6 +83,22 @@ def build_model(
     return recorded(library.store, build)
 
 
+@contextlib.contextmanager
+def files_named(names: dict[str, str]) -> Iterator[None]:
+    """A training's error names files, not digests.
+
+    Args:
+        names: a file of each digest.
+    """
+    try:
+        yield
+    except TrainingError as error:
+        message = str(error)
+        for digest, name in names.items():
+            message = message.replace(digest[:NAMED_DIGITS], name)
+        raise TrainingError(message, error.batch) from error
+
+
 def run_build(
     audio_dir: Path, name: str, config: BuildConfig, device: str, library: Library
 ) -> Built:
@@ -96,8 +116,44 @@ def run_build(
         sounds.cached and ingested.decoded_now == 0,
         time.monotonic() - began,
     )
-    stages["mels"] = analyse_mels(run, sounds.ref, config.mel)
-    inputs = (sounds.ref, stages["mels"].ref)
+    names = {ref.parts["audio"]: source for source, ref in ingested.sounds}
+    labels = labels_of(run, sounds.ref, ingested.sounds)
+    with files_named(names):
+        vocoders = make_stages(run, name, sounds.ref, labels, len(files), split, config, stages)
+    checked = stages["validate"].ref
+    record = {"validation": checked.to_json(), "names": names}
+    every = [
+        *ingested.outcomes,
+        labels,
+        *(made.ref for made in stages.values()),
+        *vocoders.values(),
+    ]
+    model = library.add(name, stages["package"].ref, record, every)
+    report = write_report(library, name)
+    show_metrics(library, name)
+    return Built(
+        model=str(model),
+        report=str(report),
+        seconds=time.monotonic() - began,
+        stages={stage: summary(made) for stage, made in stages.items()},
+        rejected=[dataclasses.asdict(one) for one in ingested.rejected],
+        ingested_now=ingested.decoded_now,
+    )
+
+
+def make_stages(
+    run: Run,
+    name: str,
+    sounds: Ref,
+    labels: Ref,
+    files: int,
+    split: Split,
+    config: BuildConfig,
+    stages: dict[str, Made],
+) -> dict[VocoderName, Ref]:
+    """Every stage after ingest, put into `stages` as soon as it is made; returns the vocoders."""
+    stages["mels"] = analyse_mels(run, sounds, config.mel)
+    inputs = (sounds, stages["mels"].ref)
     stages["rvqvae"] = train_rvqvae(
         run, *inputs, config.mel, config.rvqvae, config.augment, split, config.seed
     )
@@ -127,7 +183,6 @@ def run_build(
         config.seed,
     )
     texture = stages["texture"].ref
-    labels = labels_of(run, sounds.ref, ingested.sounds)
     stages["prior"] = train_prior(run, codes, rvqvae, labels, config.prior, config.seed)
     prior = stages["prior"].ref
     stages["judge"] = judge(
@@ -143,7 +198,7 @@ def run_build(
         prior,
         judged,
         vocoders,
-        len(files),
+        files,
         split,
         read_by_validation(config, vocoders),
     )
@@ -151,25 +206,7 @@ def run_build(
     stages["package"] = package_model(
         run, name, rvqvae, texture, prior, vocoders, judged, checked, config
     )
-    names = {ref.parts["audio"]: source for source, ref in ingested.sounds}
-    record = {"validation": checked.to_json(), "names": names}
-    every = [
-        *ingested.outcomes,
-        labels,
-        *(made.ref for made in stages.values()),
-        *vocoders.values(),
-    ]
-    model = library.add(name, stages["package"].ref, record, every)
-    report = write_report(library, name)
-    show_metrics(library, name)
-    return Built(
-        model=str(model),
-        report=str(report),
-        seconds=time.monotonic() - began,
-        stages={stage: summary(made) for stage, made in stages.items()},
-        rejected=[dataclasses.asdict(one) for one in ingested.rejected],
-        ingested_now=ingested.decoded_now,
-    )
+    return vocoders
 
 
 def train_vocoders(

@@ -45,6 +45,7 @@ def encode_codes(
             part.ends,
             model.encode(log_mel[None])[0].numpy(),
             descriptors(log_mel, mel).numpy(),
+            data.sounds.sounds[part.sound].digest,
         )
 
     def copies(log_mel: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -74,8 +74,10 @@ def train_prior(
     named = store.read_json(labels.digest)
     assert isinstance(named, dict)
     of: list[int] = named["of"]
-    values = [torch.from_numpy(row.descriptors) for row in read_codes(path, "train")]
-    scale = scales(values)
+    rows = read_codes(path, "train")
+    scale = scales([torch.from_numpy(row.descriptors) for row in rows])
+    digest_of = {row.sound: row.digest for row in rows}
+    digests = [digest_of.get(place, "") for place in range(max(digest_of) + 1)]
     originals, held_out = (sequences(path, role, of, scale) for role in ("train", "held_out"))
     if not any(one.ends for one in originals):  # of tails: how sounds end has not been heard
         held_out = [dataclasses.replace(one, ends=False) for one in held_out]
@@ -97,7 +99,7 @@ def train_prior(
 
     model = fresh()
     trainer = PriorTrainer(model, steps, originals, augmented, held_out, seed, device)
-    fit = train(run, "prior", trainer, steps, config.evaluate_every_steps)
+    fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, digests)
     model.load_state_dict(fit.best)
     model.counted.copy_(counted_pairs(originals, *codebooks.shape[:2]))
     unigram, bigram = (
@@ -112,7 +114,7 @@ def train_prior(
         model = fresh()
         refit_steps = max(1, fit.best_step)
         again = PriorTrainer(model, steps, whole, augmented, whole, seed, device)
-        train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps)
+        train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps, digests)
         model.counted_share.copy_(share)
     lengths = [len(one.codes) for one in (whole or originals)]
     record = {

@@ -21,7 +21,7 @@ from tasks.step import Run, step
 from tasks.training import one_thread, train
 
 
-@step("rvqvae", version=2)
+@step("rvqvae", version=3)
 def train_rvqvae(
     run: Run,
     sounds: Ref,
@@ -45,7 +45,9 @@ def train_rvqvae(
     def fitted(stage: CodecStage, codec: RvqVae | ContinuousVae, full_steps: int) -> Fit:
         steps = training_steps(code_frames, full_steps)
         trainer = CodecTrainer(codec, stage, steps, train_mels, held_out, augment, seed, run.device)
-        return train(run, stage, trainer, steps, config.evaluate_every_steps)
+        return train(
+            run, stage, trainer, steps, config.evaluate_every_steps, data.digests(data.train)
+        )
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_seed(seed, 0, "rvqvae weights"))
@@ -71,7 +73,7 @@ def train_rvqvae(
         "vae_log_mel_l1": vae.best_loss,
         "linear_log_mel_l1": curve,
         "joint_kept": best is joint,
-        "health": codebook_health(_codes(model, train_mels), size),
+        "health": health(model, train_mels),
         "history": {"vae": vae.history, "decoder": decoder.history, "joint": joint.history},
     }
     store = run.store
@@ -79,6 +81,9 @@ def train_rvqvae(
     return Ref("rvqvae", store.put_json("rvqvae", record).digest, {"weights": weights})
 
 
-def _codes(model: RvqVae, mels: list[Tensor]) -> Tensor:
-    """(N, L) codes of all training frames."""
-    return torch.cat([model.encode(one[None])[0] for one in mels])
+@torch.no_grad()
+def health(model: RvqVae, mels: list[Tensor]) -> dict[str, list[float]]:
+    """Use of each level's codes over all training frames, and how much each leaves over."""
+    latents = torch.cat([model.latents(one[None])[0] for one in mels])[None]
+    used = codebook_health(model.codes(latents)[0], model.codebook_size)
+    return {**used, "commitment": model.commitment(latents).tolist()}

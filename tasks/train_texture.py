@@ -44,7 +44,9 @@ def train_texture(
     code_frames = sum(-(-len(one) // codec.stack_frames) for one in train_mels)
     steps = training_steps(code_frames, config.steps)
     trainer = TextureTrainer(texture, model, steps, train_mels, held_out, augment, seed, run.device)
-    fit = train(run, "texture", trainer, steps, config.evaluate_every_steps)
+    fit = train(
+        run, "texture", trainer, steps, config.evaluate_every_steps, data.digests(data.train)
+    )
     record = {
         "config": dataclasses.asdict(config),
         "seed": seed,

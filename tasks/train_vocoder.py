@@ -20,13 +20,20 @@ from core.vocoder_data import WavePair
 from tasks.step import Run, step
 from tasks.training import train
 
+KINDS_OF_MEL = 2
+
 
 def wave_pairs(data: TrainingData, parts: Sequence[Part], model: RvqVae) -> list[WavePair]:
-    """The parts' waves beside what the model makes of their mels."""
-    return [
-        WavePair(model.reconstruct(data.log_mel(part)[None])[0].numpy(), data.wave(part))
-        for part in parts
-    ]
+    """Each part's wave twice: beside what the model makes of its mel, and beside the mel itself.
+
+    A vocoder that only ever saw the model's smooth mels smooths the grain of new ones away.
+    """
+    pairs = []
+    for part in parts:
+        mel, wave = data.log_mel(part), data.wave(part)
+        pairs += [WavePair(model.reconstruct(mel[None])[0].numpy(), wave)]
+        pairs += [WavePair(mel.numpy(), wave)]
+    return pairs
 
 
 def training_pairs(
@@ -37,14 +44,15 @@ def training_pairs(
     mel: MelConfig,
     codec: RvqvaeConfig,
     split: Split,
-) -> tuple[list[WavePair], list[WavePair]]:
-    """Training and held-out pairs."""
+) -> tuple[list[WavePair], list[WavePair], list[str]]:
+    """Training and held-out pairs, and the digests of the former's sounds."""
     data = TrainingData.open(run.store, sounds, mels, split)
     model = RvqVae.from_weights(load_weights(run.store, rvqvae.parts["weights"]), mel, codec)
-    return wave_pairs(data, data.train, model), wave_pairs(data, data.held_out, model)
+    digests = [digest for digest in data.digests(data.train) for _ in range(KINDS_OF_MEL)]
+    return wave_pairs(data, data.train, model), wave_pairs(data, data.held_out, model), digests
 
 
-@step("freev", version=1)
+@step("freev", version=2)
 def train_freev(
     run: Run,
     sounds: Ref,
@@ -57,15 +65,15 @@ def train_freev(
     seed: int,
 ) -> Ref:
     """FreeV, the fast path on a CPU."""
-    pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
-    code_frames = sum(-(-len(pair.log_mel) // codec.stack_frames) for pair in pairs)
+    pairs, held_out, digests = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
+    code_frames = sum(-(-len(pair.log_mel) // codec.stack_frames) for pair in pairs[::KINDS_OF_MEL])
     steps = training_steps(code_frames, config.steps)
     trainer = FreevTrainer(config, steps, mel, pairs, held_out, seed, run.device)
-    fit = train(run, "freev", trainer, steps, config.evaluate_every_steps)
+    fit = train(run, "freev", trainer, steps, config.evaluate_every_steps, digests)
     return stored(run, "freev", fit, fit.best_weights(), config, seed)
 
 
-@step("hifigan", version=1)
+@step("hifigan", version=2)
 def train_hifigan(
     run: Run,
     sounds: Ref,
@@ -78,10 +86,12 @@ def train_hifigan(
     seed: int,
 ) -> Ref:
     """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept."""
-    pairs, held_out = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
+    pairs, held_out, digests = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
     trainer = HifiganTrainer(config, mel, pairs, held_out, seed, run.device)
     patience = config.patience_evaluations
-    fit = train(run, "hifigan", trainer, config.steps, config.evaluate_every_steps, patience)
+    fit = train(
+        run, "hifigan", trainer, config.steps, config.evaluate_every_steps, digests, patience
+    )
     generator = HifiganGenerator(config)
     generator.load_state_dict(fit.best_weights())
     generator.fold_weight_norm()

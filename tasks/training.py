@@ -1,7 +1,7 @@
 """Running core's training loop with checkpoints and progress."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -15,13 +15,22 @@ from tasks.step import Run
 
 
 def train(
-    run: Run, title: str, trainer: Trainer, steps: int, evaluate_every: int, patience: int = 0
+    run: Run,
+    title: str,
+    trainer: Trainer,
+    steps: int,
+    evaluate_every: int,
+    sounds: Sequence[str],
+    patience: int = 0,
 ) -> Fit:
     """Train to the end, from the newest checkpoint if there is one.
 
     A checkpoint is written at every evaluation and at the end; they stay until the
     step's result is stored. When the user asks to stop, one is written after the step
     under way.
+
+    Args:
+        sounds: digests of the training sounds, by the places that the trainer knows.
     """
     checkpoints = Checkpoints(run.checkpoints / title)
     fit = Fit(trainer, steps, evaluate_every, patience)
@@ -31,7 +40,7 @@ def train(
         say(f"{title}: continuing from step {state.step} of {steps}")
     dashboard = DashboardProgress(title)
     with (
-        _named(title),
+        _named(title, sounds),
         _kept(fit, checkpoints),
         bar(title, steps, fit.step) as progress,
         reproducible(),
@@ -51,13 +60,18 @@ def train(
     return fit
 
 
+NAMED_DIGITS = 12  # of a sound's digest
+
+
 @contextlib.contextmanager
-def _named(title: str) -> Iterator[None]:
-    """An error says which training it comes from."""
+def _named(title: str, sounds: Sequence[str]) -> Iterator[None]:
+    """An error says which training it comes from, and which sounds the step had drawn."""
     try:
         yield
     except TrainingError as error:
-        raise TrainingError(f"{title}: {error}") from error
+        drawn = ", ".join(sounds[place][:NAMED_DIGITS] for place in error.batch)
+        batch = f" (the step had drawn {drawn})" if drawn else ""
+        raise TrainingError(f"{title}: {error}{batch}", error.batch) from error
 
 
 @contextlib.contextmanager

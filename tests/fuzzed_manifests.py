@@ -112,7 +112,7 @@ def _damaged(text: str, dice: random.Random) -> bytes:
 
 WIDTHS = (
     "rvqvae.hidden", "prior.hidden", "freev.channels", "freev.hidden", "hifigan.channels",
-    "rvqvae.latent_dim", "rvqvae.stack_frames", "rvqvae.vae_dim",
+    "rvqvae.latent_dim", "rvqvae.stack_frames", "rvqvae.vae_dim", "texture.hidden",
 )  # fmt: skip
 
 
@@ -124,7 +124,8 @@ def large_settings(manifest: dict[str, Any], dice: random.Random) -> dict[str, A
         section, field = name.split(".")
         usual = config[section][field]
         config[section][field] = dice.choice((1, 2, 256, 4096, 4096, 4097, usual, usual))
-    for section in dice.choice(((), ("rvqvae",), ("freev",), ("rvqvae", "freev"))):
+    deep = ("rvqvae", "freev", "texture")
+    for section in dice.sample(deep, dice.randrange(len(deep) + 1)):
         config[section]["blocks"] = dice.choice((1, 64, 64, 65, 4096))
     hifigan = config["hifigan"]
     if dice.random() < 0.4:
@@ -137,6 +138,12 @@ def large_settings(manifest: dict[str, Any], dice: random.Random) -> dict[str, A
         hifigan["upsample_kernels"] = [512] + [dice.choice((1, 3, 4095))] * ones
         hifigan["channels"] = 4096
     if dice.random() < 0.2:
+        config["texture"]["sampling_steps"] = dice.choice((1, 3, 4096, 4097, 10**9))
+    if dice.random() < 0.2:
         new["sizes"]["longest_code_frames"] = dice.choice((1, 1300, 1301, 10**9))
+    if dice.random() < 0.2:
+        new["labels"] = ["kick"] * dice.choice((0, 1, 64, 10_000))
+    if dice.random() < 0.2:
+        new["train"]["gain"] = dice.choice((0, 1e-300, 1, 1e300, 10**400))
     new["vocoder"] = dice.choice(("griffinlim", "freev", "hifigan"))
     return new

@@ -97,7 +97,8 @@ def _loaded(raw: bytes) -> dict[str, np.ndarray]:
 def _change(tensors: dict[str, np.ndarray], dice: random.Random) -> None:
     if not tensors:
         return
-    likely = [name for name in ("codebooks", "scale", "mean") if name in tensors]
+    checked = ("codebooks", "scale", "mean", "spread", "examples", "scales", "label.weight")
+    likely = [name for name in (*checked, "counted", "counted_share") if name in tensors]
     name = dice.choice([*tensors, *5 * likely])
     old = tensors[name]
     match dice.randrange(9):

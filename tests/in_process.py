@@ -9,7 +9,12 @@ import torch
 from flows.cli import main
 
 WEIGHTS = safetensors.torch.save({"w": torch.zeros(2, 3)})
-ENTRIES = {"rvqvae.safetensors": WEIGHTS, "prior.safetensors": WEIGHTS, "card.md": b"# kit\n"}
+ENTRIES = {
+    "rvqvae.safetensors": WEIGHTS,
+    "texture.safetensors": WEIGHTS,
+    "prior.safetensors": WEIGHTS,
+    "card.md": b"# kit\n",
+}
 Capture = pytest.CaptureFixture[str]
 
 

@@ -11,12 +11,14 @@ from core.presets import configured
 from core.split import Split
 from flows.report import write_report
 from tasks.encode_codes import encode_codes
-from tasks.ingest import Ingested, gather_sounds, ingest_folder, split_of
+from tasks.ingest import Ingested, gather_sounds, ingest_folder, labels_of, split_of
+from tasks.judge import judge, read_by_judge
 from tasks.mels import analyse_mels
 from tasks.package import package_model
 from tasks.step import Made, Run
 from tasks.train_prior import train_prior
 from tasks.train_rvqvae import train_rvqvae
+from tasks.train_texture import train_texture
 from tasks.train_vocoder import train_freev, train_hifigan
 from tasks.validate import read_by_validation, validate
 
@@ -26,6 +28,8 @@ SMALL = [
     "rvqvae.fewest_levels=2", "rvqvae.hidden=16", "rvqvae.blocks=1", "rvqvae.batch_windows=4",
     "rvqvae.vae_steps=6", "rvqvae.decoder_steps=6", "rvqvae.joint_steps=2",
     "rvqvae.evaluate_every_steps=2", "rvqvae.learning_rate=0.01",
+    "texture.hidden=16", "texture.blocks=1", "texture.batch_windows=4",
+    "texture.window_frames=8", "texture.steps=6", "texture.evaluate_every_steps=2",
     "prior.hidden=16", "prior.batch_frames=128", "prior.steps=20", "prior.evaluate_every_steps=2",
     "prior.equalisers=1", "prior.speeds=[0.9]",
     "freev.channels=16", "freev.hidden=16", "freev.blocks=1", "freev.batch_segments=2",
@@ -49,7 +53,10 @@ class Line:
     mels: Ref
     rvqvae: Ref
     codes: Ref
+    texture: Ref
+    labels: Ref
     prior: Ref
+    judgement: Ref
     vocoders: dict[VocoderName, Ref]
     validation: Ref
     package: Ref
@@ -93,7 +100,15 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
         seed,
     )
     codes = kept("codes", encoded)
-    prior = kept("prior", train_prior.direct(run, codes, rvqvae, config.prior, seed))
+    drawn = train_texture.direct(
+        run, *inputs, rvqvae, mel, config.rvqvae, config.texture, config.augment, split, seed
+    )
+    texture = kept("texture", drawn)
+    labels = labels_of(run, sounds, found.sounds)
+    prior = kept("prior", train_prior.direct(run, codes, rvqvae, labels, config.prior, seed))
+    trained_so_far = (rvqvae, texture, codes, prior)
+    judged = judge.direct(run, *inputs, *trained_so_far, split, read_by_judge(config))
+    judgement = kept("judge", judged)
     shared = (*inputs, rvqvae, mel, config.rvqvae)
     freev = train_freev.direct(run, *shared, config.freev, split, seed)
     hifigan = train_hifigan.direct(run, *shared, config.hifigan, split, seed)
@@ -102,11 +117,10 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
         "hifigan": kept("hifigan", hifigan),
     }
     asked = (len(files), split, read_by_validation(config, vocoders))
-    checked = kept(
-        "validate", validate.direct(run, *inputs, rvqvae, codes, prior, vocoders, *asked)
-    )
-    packed = package_model.direct(run, "kit", rvqvae, prior, vocoders, checked, config)
-    package = kept("package", packed)
+    measured = validate.direct(run, *inputs, rvqvae, texture, prior, judgement, vocoders, *asked)
+    checked = kept("validate", measured)
+    packed = (rvqvae, texture, prior, vocoders, judgement, checked)
+    package = kept("package", package_model.direct(run, "kit", *packed, config))
     return Line(
         run,
         config,
@@ -115,7 +129,10 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
         mels,
         rvqvae,
         codes,
+        texture,
+        labels,
         prior,
+        judgement,
         vocoders,
         checked,
         package,
@@ -129,7 +146,7 @@ def shelved(line: Line) -> Path:
     library = Library(line.store)
     names = {ref.parts["audio"]: source for source, ref in line.files.sounds}
     record = {"validation": line.validation.to_json(), "names": names}
-    every = [*line.files.outcomes, *(made.ref for made in line.made.values())]
+    every = [*line.files.outcomes, line.labels, *(made.ref for made in line.made.values())]
     path = library.add("kit", line.package, record, every)
     write_report(library, "kit")
     return path

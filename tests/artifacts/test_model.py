@@ -11,19 +11,33 @@ from torch import Tensor
 from artifacts.model import Model
 from artifacts.package import write_package
 from artifacts.weights import weights_bytes
-from core.config import BuildConfig, MelConfig, PriorConfig, RvqvaeConfig
+from core.config import BuildConfig, MelConfig, PriorConfig, RvqvaeConfig, TextureConfig
 from core.errors import ConfigError, PackageError
+from core.prior import Prior
 from core.rvqvae import LinearStart, RvqVae
+from core.texture import Texture
 
 WEIGHTS = safetensors.torch.save({"w": torch.zeros(2)})
-ENTRIES = {"rvqvae.safetensors": WEIGHTS, "prior.safetensors": WEIGHTS, "card.md": b"# kit\n"}
+ENTRIES = {
+    "rvqvae.safetensors": WEIGHTS,
+    "texture.safetensors": WEIGHTS,
+    "prior.safetensors": WEIGHTS,
+    "card.md": b"# kit\n",
+}
 MANIFEST = {
     "name": "kit",
     "vocoder": "freev",
+    "labels": ["kick", "snare"],
+    "train": {"gain": 1.5},
     "sizes": {"longest_code_frames": 90},
     "config": dataclasses.asdict(BuildConfig(seed=7)),
 }
 CPU = torch.device("cpu")
+
+
+# What new sounds are modelled on: 20 frames, a kick, all ranks in the middle; 30 frames, no label.
+EXAMPLES = torch.tensor([[20, 0, 0.5, 0.5, 0.5, 0.5], [30, -1, 0, 0, 1, 1]])
+CONDITIONS = {"examples": EXAMPLES, "scales": torch.zeros(4, 33)}
 
 
 def model(tmp_path: Path, entries: Mapping[str, bytes] = ENTRIES, /, **changes: object) -> Model:
@@ -39,6 +53,7 @@ def test_a_model_knows_its_name_settings_and_vocoders(tmp_path: Path) -> None:
     assert opened.config == BuildConfig(seed=7)
     assert opened.vocoders == ["griffinlim", "freev"]
     assert (opened.winner, opened.longest_frames) == ("freev", 90)
+    assert (opened.labels, opened.gain) == (["kick", "snare"], 1.5)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +64,7 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> No
         model(tmp_path, name=name)
 
 
-@pytest.mark.parametrize("key", ["name", "vocoder", "sizes", "config"])
+@pytest.mark.parametrize("key", ["name", "vocoder", "labels", "train", "sizes", "config"])
 def test_a_package_without_what_a_model_needs_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(PackageError, match=r"gift\.distill lacks what a model needs"):
         model(tmp_path, **{key: None})
@@ -69,14 +84,36 @@ def test_what_a_file_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
         model(tmp_path, vocoder="\x1b[2J").instrument("auto", CPU)
 
 
+@pytest.mark.parametrize("gain", [0.0, -1.0, "inf", "nan"])
+def test_a_gain_that_no_set_has_is_refused(tmp_path: Path, gain: object) -> None:
+    with pytest.raises(PackageError, match=r"gift\.distill has a gain of "):
+        model(tmp_path, train={"gain": gain})
+
+
+def test_a_label_has_its_number(tmp_path: Path) -> None:
+    opened = model(tmp_path)
+    assert [opened.label("kick"), opened.label("snare")] == [0, 1]
+
+
+def test_an_unknown_label_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        model(tmp_path).label("k\x1b[2Jck")
+    assert str(caught.value) == r"gift.distill has no label k\x1b[2Jck; use kick, snare"
+
+
+def test_a_model_without_labels_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no label kick; it was built from sounds in one"):
+        model(tmp_path, labels=[]).label("kick")
+
+
 def parts(codec_books: Tensor, prior_books: Tensor) -> dict[str, bytes]:
-    """Entries with a whole codec, and of the prior its codebooks alone."""
+    """Entries with a whole codec, and of the prior what needs no net."""
     start = LinearStart(torch.zeros(128), torch.ones(()), torch.zeros(256, 64), codec_books)
     codec = RvqVae(start, MelConfig(), RvqvaeConfig()).state_dict()
     return {
         **ENTRIES,
         "rvqvae.safetensors": weights_bytes(codec),
-        "prior.safetensors": weights_bytes({"codebooks": prior_books}),
+        "prior.safetensors": weights_bytes({"codebooks": prior_books, **CONDITIONS}),
     }
 
 
@@ -113,3 +150,118 @@ def test_weights_of_another_shape_are_refused_in_one_line(tmp_path: Path) -> Non
     with pytest.raises(PackageError, match="do not fit its settings") as caught:
         model(tmp_path).instrument("freev", CPU)
     assert "\n" not in str(caught.value)
+
+
+# --- a whole model, and one tensor of it another
+
+SMALL = BuildConfig(
+    rvqvae=RvqvaeConfig(hidden=8, blocks=1, latent_dim=8),
+    texture=TextureConfig(hidden=8, blocks=1),
+    prior=PriorConfig(hidden=8),
+)
+BOOKS = torch.arange(48.0).reshape(2, 3, 8)
+Tensors = dict[str, Tensor]
+
+
+def nets() -> dict[str, Tensors]:
+    """Two levels of three codes, two labels."""
+    start = LinearStart(torch.zeros(128), torch.ones(()), torch.zeros(256, 8), BOOKS)
+    texture = (torch.zeros(128), torch.ones(()), torch.ones(128))
+    prior = Prior(BOOKS, SMALL.prior, torch.zeros(4, 33), EXAMPLES, labels=2)
+    return {
+        "rvqvae": RvqVae(start, MelConfig(), SMALL.rvqvae).state_dict(),
+        "texture": Texture(*texture, MelConfig(), SMALL.rvqvae, SMALL.texture).state_dict(),
+        "prior": prior.state_dict(),
+    }
+
+
+def opened(tmp_path: Path, net: str = "prior", **changes: Tensor) -> Model:
+    """The whole model, with tensors of this net replaced."""
+    every = nets()
+    every[net] = {**every[net], **{name.replace("__", "."): new for name, new in changes.items()}}
+    entries = {f"{name}.safetensors": weights_bytes(tensors) for name, tensors in every.items()}
+    return model(tmp_path, {**ENTRIES, **entries}, config=dataclasses.asdict(SMALL))
+
+
+def test_a_whole_model_plays(tmp_path: Path) -> None:
+    instrument = opened(tmp_path).instrument("griffinlim", CPU)
+    assert (instrument.prior.labels, instrument.longest_frames) == (2, 90)
+    assert torch.equal(instrument.prior.examples, EXAMPLES)
+    assert instrument.texture.width == 256
+
+
+def with_example(place: int, value: float) -> Tensor:
+    examples = EXAMPLES.clone()
+    examples[0, place] = value
+    return examples
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"examples": torch.zeros(0, 6)}, "examples cannot have shape (0, 6)"),
+        ({"examples": torch.zeros(2, 5)}, "examples cannot have shape (2, 5)"),
+        ({"examples": torch.zeros(6)}, "examples cannot have shape (6,)"),
+        ({"examples": with_example(0, 0)}, "length is not in 1 to 1300"),
+        ({"examples": with_example(0, 1301)}, "length is not in 1 to 1300"),
+        ({"examples": with_example(1, 2)}, "label is none of the named"),
+        ({"examples": with_example(1, -2)}, "label is none of the named"),
+        ({"examples": with_example(2, -0.1)}, "rank is not in 0 to 1"),
+        ({"examples": with_example(5, 1.1)}, "rank is not in 0 to 1"),
+        ({"scales": torch.zeros(4, 32)}, "scales cannot have shape (4, 32)"),
+        ({"scales": torch.zeros(5, 33)}, "scales cannot have shape (5, 33)"),
+        ({"label__weight": torch.zeros(3, 8)}, "3 labels are learnt, 2 are named"),
+        ({"label__weight": torch.zeros(0, 8)}, "0 labels are learnt, 2 are named"),
+        ({"counted": torch.zeros(2, 3, 3)}, "counted cannot have shape (2, 3, 3)"),
+        ({"counted": torch.zeros(1, 4, 3)}, "counted cannot have shape (1, 4, 3)"),
+        ({"counted_share": torch.tensor([0.5, 1.0])}, "share of the counts is not in 0 to 1"),
+        ({"counted_share": torch.tensor([-0.1, 0.5])}, "share of the counts is not in 0 to 1"),
+    ],
+)
+def test_a_prior_that_could_tell_no_sound_is_refused(
+    tmp_path: Path, changes: Tensors, told: str
+) -> None:
+    with pytest.raises(PackageError, match="do not fit its settings") as caught:
+        opened(tmp_path, "prior", **changes).instrument("griffinlim", CPU)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["examples", "scales", "counted", "counted_share", "label.weight"])
+def test_a_prior_without_its_conditions_is_refused(tmp_path: Path, name: str) -> None:
+    whole = nets()
+    del whole["prior"][name]
+    entries = {f"{net}.safetensors": weights_bytes(tensors) for net, tensors in whole.items()}
+    cut = model(tmp_path, {**ENTRIES, **entries}, config=dataclasses.asdict(SMALL))
+    with pytest.raises(PackageError, match="do not fit its settings"):
+        cut.instrument("griffinlim", CPU)
+
+
+def test_labels_that_the_manifest_hides_are_refused(tmp_path: Path) -> None:
+    entries = {f"{net}.safetensors": weights_bytes(tensors) for net, tensors in nets().items()}
+    settings = dataclasses.asdict(SMALL)
+    with pytest.raises(PackageError, match="2 labels are learnt, 0 are named"):
+        model(tmp_path, {**ENTRIES, **entries}, config=settings, labels=[]).instrument(
+            "griffinlim", CPU
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"mean": torch.zeros(127)}, "mean has shape (127,), not (128,)"),
+        ({"scale": torch.ones(1, 128)}, "scale has shape (1, 128), not (128,)"),
+        ({"spread": torch.ones(1)}, "spread has shape (1,), not ()"),
+    ],
+)
+def test_a_texture_of_another_mel_is_refused(tmp_path: Path, changes: Tensors, told: str) -> None:
+    with pytest.raises(PackageError, match="do not fit its settings") as caught:
+        opened(tmp_path, "texture", **changes).instrument("griffinlim", CPU)
+    assert told in str(caught.value)
+
+
+def test_a_texture_of_another_width_is_refused(tmp_path: Path) -> None:
+    config = dataclasses.replace(SMALL, texture=TextureConfig(hidden=9, blocks=1))
+    entries = {f"{net}.safetensors": weights_bytes(tensors) for net, tensors in nets().items()}
+    other = model(tmp_path, {**ENTRIES, **entries}, config=dataclasses.asdict(config))
+    with pytest.raises(PackageError, match="do not fit its settings"):
+        other.instrument("griffinlim", CPU)

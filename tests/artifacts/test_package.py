@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from artifacts import package_rules
-from artifacts.manifest import table_at
+from artifacts.manifest import names_at, table_at
 from artifacts.package import Package, read_manifest, verify_package, write_package
 from core.errors import PackageError
 
@@ -30,6 +30,7 @@ def entries() -> dict[str, bytes]:
         "vocoder-freev.safetensors": weights,
         "card.md": b"# kit\n",
         "prior.safetensors": weights,
+        "texture.safetensors": weights,
         "rvqvae.safetensors": weights,
     }
 
@@ -106,6 +107,7 @@ def test_entries_are_stored_dated_1980_in_fixed_order(package: Path) -> None:
     assert [info.filename for info in infos] == [
         "manifest.json",
         "rvqvae.safetensors",
+        "texture.safetensors",
         "prior.safetensors",
         "vocoder-freev.safetensors",
         "card.md",
@@ -216,8 +218,10 @@ def test_unknown_version_is_refused(package: Path, version: object) -> None:
     assert "no known format version" in refusal(manifest_with(package, version=version))
 
 
-def test_missing_entry_is_refused(package: Path) -> None:
-    assert "lacks 'prior.safetensors'" in refusal(rewritten(package, left_out="prior.safetensors"))
+@pytest.mark.parametrize("name", ["rvqvae", "texture", "prior"])
+def test_missing_entry_is_refused(package: Path, name: str) -> None:
+    left_out = f"{name}.safetensors"
+    assert f"lacks '{left_out}'" in refusal(rewritten(package, left_out=left_out))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -429,3 +433,20 @@ def test_failed_write_keeps_the_old_file(package: Path, monkeypatch: pytest.Monk
         write_package(package, {"name": "other"}, entries())
     assert package.read_bytes() == before
     assert [path.name for path in package.parent.iterdir()] == ["kit.distill"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ({"labels": ["kick", "snare"]}, ["kick", "snare"]),
+        ({"labels": ["kick", 3, None, ["tom"], "snare"]}, ["kick", "snare"]),
+        ({"labels": []}, []),
+        ({"labels": "kick"}, []),
+        ({"labels": {"kick": 1}}, []),
+        ({}, []),
+    ],
+)
+def test_names_in_a_manifest_are_the_texts_of_a_list(
+    manifest: dict[str, object], expected: list[str]
+) -> None:
+    assert names_at(manifest, "labels") == expected

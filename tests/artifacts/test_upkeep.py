@@ -30,7 +30,8 @@ def kit(store: Store, *refs: Ref) -> Path:
     """A model in the library whose build made these."""
     package = store.folder / "kit.distill"
     weights = b"\x02\0\0\0\0\0\0\0{}"  # safetensors without a tensor
-    entries = {"rvqvae.safetensors": weights, "prior.safetensors": weights, "card.md": b"# kit"}
+    needed = (f"{name}.safetensors" for name in ("rvqvae", "texture", "prior"))
+    entries = {**dict.fromkeys(needed, weights), "card.md": b"# kit"}
     write_package(package, {"name": "kit"}, entries)
     ref = Ref("package", store.put_bytes(package.read_bytes()))
     package.unlink()

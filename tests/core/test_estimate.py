@@ -19,7 +19,10 @@ def seconds(config: BuildConfig, **changes: Any) -> dict[str, float]:
 
 def test_every_stage_has_an_estimate() -> None:
     # Ingest to package, in the order of the line.
-    line = ["ingest", "mels", "rvqvae", "codes", "prior", "vocoder", "validate", "package"]
+    line = [
+        "ingest", "mels", "rvqvae", "codes", "texture", "prior", "judge", "vocoder", "validate",
+        "package",
+    ]  # fmt: skip
     found = seconds(preset("standard"))
     assert list(found) == line
     assert all(value > 0 for value in found.values())
@@ -44,7 +47,9 @@ def test_more_work_is_never_estimated_shorter(more: dict[str, float]) -> None:
         ("freev.steps=4000", "vocoder"),
         ("freev.batch_segments=32", "vocoder"),
         ("hifigan.train=true", "vocoder"),
-        ("validate.generated=100", "validate"),
+        ("texture.steps=4000", "texture"),
+        ("validate.generated=100", "judge"),
+        ("validate.most_sounds=100", "validate"),
     ],
 )
 def test_setting_that_costs_time_lengthens_its_own_stage(setting: str, stage: str) -> None:

@@ -8,11 +8,22 @@ import torch
 from torch import Tensor
 
 from core.audio import true_peak
-from core.config import MelConfig, PriorConfig, RvqvaeConfig, VocoderName
-from core.generation import Instrument, drawn_waves, finished, mel_from_codes
-from core.prior import Prior
+from core.config import MelConfig, PriorConfig, RvqvaeConfig, TextureConfig, VocoderName
+from core.controls import Controls
+from core.errors import ConfigError
+from core.generation import (
+    Instrument,
+    Request,
+    drawn_codes,
+    drawn_waves,
+    finished,
+    mel_from_codes,
+)
+from core.mel import silence
+from core.prior import Conditions, Prior
 from core.rvqvae import LinearStart, RvqVae
 from core.sampling import Sampling
+from core.texture import Texture
 from core.vocoder import Vocoder
 
 MEL = MelConfig(mel_bands=4)
@@ -22,6 +33,7 @@ class Loudness(Vocoder):
     """Plays constant waves at the levels of a list, then at 1/2, and keeps the mels it got."""
 
     name: VocoderName = "griffinlim"
+    reach_frames = 0
 
     def __init__(self, *levels: float):
         self.levels, self.mels = list(levels), list[Tensor]()
@@ -31,26 +43,67 @@ class Loudness(Vocoder):
         return torch.full((len(log_mel) * 512,), self.levels.pop(0) if self.levels else 0.5)
 
 
-def instrument(vocoder: Vocoder) -> Instrument:
+# Training sounds of 4 to 6 code frames; only the longest is bright and of label 1.
+EXAMPLES = torch.tensor(
+    [[4.0, 0, 0.0, 0.5, 0.5, 0.5], [5.0, 0, 0.1, 0.5, 0.5, 0.5], [6.0, 1, 1.0, 0.5, 0.5, 0.5]]
+)
+
+
+def instrument(vocoder: Vocoder | None = None) -> Instrument:
     torch.manual_seed(0)
-    books = torch.randn(2, 8, 3)
-    start = LinearStart(torch.full((4,), -5.0), torch.ones(()), torch.eye(8)[:, :3], books)
-    config = RvqvaeConfig(latent_dim=3, hidden=8, blocks=1)
-    rvqvae, prior = RvqVae(start, MEL, config).eval(), Prior(books, PriorConfig(hidden=8))
-    return Instrument(MEL, rvqvae, prior, vocoder, longest_frames=6)
+    books, mean, one = torch.randn(2, 8, 3), torch.full((4,), -5.0), torch.ones(())
+    start = LinearStart(mean, one, torch.eye(8)[:, :3], books)
+    codec = RvqvaeConfig(latent_dim=3, hidden=8, blocks=1)
+    scale, shape = torch.full((4,), 0.1), TextureConfig(hidden=8, blocks=1)
+    prior = Prior(books, PriorConfig(hidden=8), examples=EXAMPLES, labels=2)
+    return Instrument(
+        MEL,
+        RvqVae(start, MEL, codec).eval(),
+        Texture(mean, one, scale, MEL, codec, shape).eval(),
+        prior,
+        vocoder or Loudness(),
+        longest_frames=6,
+    )
+
+
+def never_ending() -> Instrument:
+    made = instrument()
+    with torch.no_grad():
+        made.prior.head_bias[0, 8] = -100.0
+    return made
 
 
 def waves(vocoder: Vocoder, seeds: list[int], seconds: float | None = 0.1) -> list[np.ndarray]:
-    return list(drawn_waves(instrument(vocoder), seeds, Sampling(), seconds))
+    return list(drawn_waves(instrument(vocoder), seeds, Request(seconds=seconds)))
 
 
 def noise(samples: int, level: float = 0.1) -> np.ndarray:
     return (level * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
 
 
+CODES = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7], [1, 0]])
+
+
 def test_codes_become_two_mel_frames_each() -> None:
-    rvqvae = instrument(Loudness()).rvqvae
-    assert mel_from_codes(rvqvae, torch.zeros(5, 2, dtype=torch.long)).shape == (10, 4)
+    made = instrument()
+    assert mel_from_codes(made.rvqvae, made.texture, CODES, 1).shape == (10, 4)
+
+
+def test_grain_hangs_on_the_seed_and_lies_on_what_the_codes_say() -> None:
+    made = instrument()
+    first, again, other = (mel_from_codes(made.rvqvae, made.texture, CODES, n) for n in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    made.texture.scale.zero_()
+    smooth = made.rvqvae.decode(made.rvqvae.vectors(CODES[None]))[0]
+    torch.testing.assert_close(mel_from_codes(made.rvqvae, made.texture, CODES, 1), smooth)
+
+
+def test_grain_does_not_go_below_silence() -> None:
+    made = instrument()
+    made.texture.scale.fill_(50.0)
+    found = mel_from_codes(made.rvqvae, made.texture, CODES, 1)
+    assert float(found.min()) == pytest.approx(silence(MEL))
 
 
 def test_loud_sounds_are_drawn_once() -> None:
@@ -72,6 +125,9 @@ def test_redrawn_sound_hangs_on_its_own_seed() -> None:
     waves(among, [1, 2])
     waves(alone, [2])
     assert torch.equal(among.mels[2], alone.mels[1])
+    other = Loudness(0.0)
+    waves(other, [1])
+    assert not torch.equal(other.mels[1], alone.mels[1])
 
 
 def test_after_eight_silent_draws_the_last_one_is_given() -> None:
@@ -84,7 +140,57 @@ def test_after_eight_silent_draws_the_last_one_is_given() -> None:
 def test_without_a_length_sounds_are_as_long_as_the_prior_makes_them() -> None:
     vocoder = Loudness()
     for wave, mel in zip(waves(vocoder, [1, 2, 3], None), vocoder.mels, strict=True):
-        assert len(wave) == len(mel) * 512 <= 6 * 1024
+        assert len(wave) == len(mel) * 512 <= 10 * 1024  # half as long again as 6, and one
+
+
+def test_without_a_length_sounds_are_told_that_of_a_training_sound() -> None:
+    # A sound that does not end is cut at half of it more, and one: 7, 8 and 10.
+    lengths = [len(codes) for codes in drawn_codes(never_ending(), range(30), Request())]
+    assert set(lengths) == {7, 8, 10}
+
+
+def test_length_goes_with_the_label_and_the_ranks_that_are_asked() -> None:
+    for request in (Request(label=1), Request(controls=Controls(brightness=1.0))):
+        codes = drawn_codes(never_ending(), range(10), request)
+        assert {len(one) for one in codes} == {10}
+
+
+def test_label_and_ranks_are_told_to_the_prior() -> None:
+    told: list[Conditions] = []
+
+    class Listening(Prior):
+        def told(self, conditions: Conditions) -> Tensor:
+            told.append(conditions)
+            return super().told(conditions)
+
+    made = instrument()
+    made.prior.__class__ = Listening
+    drawn_codes(made, [1, 2], Request(label=1, controls=Controls(loudness=0.25)))
+    assert told[0].label.tolist() == [1, 1]
+    torch.testing.assert_close(
+        told[0].ranks, torch.tensor([[math.nan, 0.25, math.nan, math.nan]] * 2), equal_nan=True
+    )
+
+
+def test_label_that_no_training_sound_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no training sound has that label"):
+        drawn_codes(instrument(), [1], Request(label=7))
+
+
+def test_code_is_drawn_as_freely_as_is_asked() -> None:
+    made = instrument()
+    for request in (Request(seconds=1.0, sampling=Sampling(top_k=(1,))), Request(seconds=1.0)):
+        first, other = drawn_codes(made, [1, 2], request)
+        assert torch.equal(first, other) == (request.sampling.top_k == (1,))
+
+
+def test_sounds_go_on_from_the_prompt_for_as_long_as_a_training_sound() -> None:
+    made, prompt = never_ending(), noise(7 * 4, 2.0).reshape(7, 4) - 5
+    codes = drawn_codes(made, range(30), Request(prompt=torch.from_numpy(prompt)))
+    expected = made.rvqvae.encode(torch.from_numpy(prompt)[None])[0]  # 4 code frames
+    assert all(torch.equal(one[:4], expected) for one in codes)
+    # 4 and 4 to 6, cut at half as much more and one.
+    assert {len(one) for one in codes} == {13, 14, 16}
 
 
 # 5.805 s are 250 code frames and half a sample: one code frame more is needed.

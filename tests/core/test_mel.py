@@ -10,7 +10,7 @@ import torch
 
 from core.config import MelConfig
 from core.errors import AudioError
-from core.mel import log_mel, log_mel_in_chunks, pad_frames, silence
+from core.mel import band_centres_hz, filterbank, log_mel, log_mel_in_chunks, pad_frames, silence
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MEL = MelConfig()
@@ -77,3 +77,9 @@ def test_padding_appends_silence() -> None:
 def test_padding_never_shortens() -> None:
     mel = torch.ones(3, 128)
     assert torch.equal(pad_frames(mel, 2, MEL), mel)
+
+
+def test_band_centres_are_where_the_filters_are_greatest() -> None:
+    bin_hz = 44_100 / 2048
+    greatest = filterbank(MEL).argmax(1) * bin_hz
+    assert (band_centres_hz(MEL) - greatest).abs().max() < bin_hz

@@ -146,7 +146,7 @@ def test_json_of_another_version_is_refused(damage: str) -> None:
         "freev.evaluate_every_steps=0",
         "prior.speeds=[0.9, 0]",
         'prior.speeds=["a"]',
-        "rvqvae.fewest_levels=12",
+        "rvqvae.fewest_levels=13",  # one more than the most
         "rvqvae.latent_dim=1000",
         "rvqvae.stack_frames=3",
         "hifigan.upsample_rates=[8, 4, 4, 2, 4]",

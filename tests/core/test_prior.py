@@ -1,11 +1,13 @@
 """The prior sees what it may see, and says the same frame by frame as all at once."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from core.config import PriorConfig
-from core.prior import Prior
+from core.prior import UNKNOWN, Conditions, Prior, mixed
 
 CONFIG = PriorConfig(hidden=16)
 LEVELS, CODES, FRAMES = 3, 7, 6
@@ -15,7 +17,7 @@ LEVELS, CODES, FRAMES = 3, 7, 6
 def prior() -> Prior:
     """Every parameter random, so that every path is open; dropout off."""
     torch.manual_seed(0)
-    model = Prior(torch.randn(LEVELS, CODES, 5), CONFIG)
+    model = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, labels=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.5)
@@ -32,10 +34,24 @@ def places() -> Tensor:
     return torch.arange(FRAMES)[None]
 
 
+def untold() -> Tensor:
+    """That none of the frames is told how many are to come."""
+    return torch.full((1, FRAMES), UNKNOWN)
+
+
+def asked(*ranks: float, label: int = UNKNOWN) -> Conditions:
+    """Of one sound; ranks that are not given are unknown."""
+    given = [*ranks, *[math.nan] * (4 - len(ranks))]
+    return Conditions(torch.tensor([label]), torch.tensor([given]))
+
+
 @torch.no_grad()
-def logits_of(prior: Prior, codes: Tensor) -> Tensor:
+def logits_of(
+    prior: Prior, codes: Tensor, conditions: Conditions | None = None, left: Tensor | None = None
+) -> Tensor:
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
-    return prior.logits(previous, places(), codes)
+    told = prior.told(conditions or Conditions.unknown(len(codes)))
+    return prior.logits(previous, places(), untold() if left is None else left, told, codes)
 
 
 def test_end_is_possible_on_level_0_only(prior: Prior) -> None:
@@ -62,18 +78,20 @@ def test_code_is_heard_by_levels_above_and_frames_after_and_by_nothing_else(
 
 @torch.no_grad()
 def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior: Prior) -> None:
-    codes, all_at_once = sound(), logits_of(prior, sound())
+    codes, conditions, left = sound(), asked(0.3, label=1), FRAMES - places()
+    all_at_once, told = logits_of(prior, codes, conditions, left), prior.told(conditions)
     previous, state = torch.zeros(1, 1, LEVELS, dtype=torch.long), None
     for frame in range(FRAMES):
-        states, vectors, state = prior.states(previous, places()[:, frame : frame + 1], state)
+        here = slice(frame, frame + 1)
+        states, vectors, state = prior.states(
+            previous, places()[:, here], left[:, here], told, state
+        )
         inputs = prior.depth_inputs(states[:, 0], vectors[:, 0])
         for level in range(LEVELS):
-            torch.testing.assert_close(
-                prior.depth_logits(inputs, level),
-                all_at_once[:, frame, level],
-                atol=1e-5,
-                rtol=1e-5,
-            )
+            logits = prior.depth_logits(inputs, level)
+            if frame:
+                logits[:, codes[0, frame - 1, level]] += prior.stays[level]
+            torch.testing.assert_close(logits, all_at_once[:, frame, level], atol=1e-5, rtol=1e-5)
             below = prior.codebooks[level][codes[:, frame, level]]
             inputs = inputs + below @ prior.depth_below[level]
         previous = codes[:, frame : frame + 1]
@@ -82,7 +100,10 @@ def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior
 @torch.no_grad()
 def test_how_long_a_sound_has_lasted_is_heard_by_half_octaves(prior: Prior) -> None:
     def states(place: int) -> Tensor:
-        return prior.states(sound()[:, :1], torch.tensor([[place]]), None)[0]
+        nothing = prior.told(Conditions.unknown(1))
+        return prior.states(
+            sound()[:, :1], torch.tensor([[place]]), untold()[:, :1], nothing, None
+        )[0]
 
     # 2 log2(place + 1) is 6 from 7 to 10 and 7 from 11 on; never too far for the table.
     assert torch.equal(states(7), states(10))
@@ -91,9 +112,99 @@ def test_how_long_a_sound_has_lasted_is_heard_by_half_octaves(prior: Prior) -> N
 
 
 @torch.no_grad()
+def test_how_long_a_sound_will_last_is_heard_by_half_octaves(prior: Prior) -> None:
+    def states(left: int) -> Tensor:
+        nothing = prior.told(Conditions.unknown(1))
+        return prior.states(
+            sound()[:, :1], torch.tensor([[5]]), torch.tensor([[left]]), nothing, None
+        )[0]
+
+    assert torch.equal(states(7), states(10))  # as above
+    assert not torch.equal(states(10), states(11))
+    assert not torch.equal(states(0), states(UNKNOWN))  # the end is not the unknown
+
+
+@torch.no_grad()
 def test_nothing_is_heard_before_a_start(prior: Prior) -> None:
-    first, second = (prior.logits(sound(seed), places(), sound())[:, 0] for seed in (1, 2))
+    nothing = prior.told(Conditions.unknown(1))
+    first, second = (
+        prior.logits(sound(seed), places(), untold(), nothing, sound())[:, 0] for seed in (1, 2)
+    )
     assert torch.equal(first, second)
+
+
+@torch.no_grad()
+def test_the_unknown_says_nothing(prior: Prior) -> None:
+    assert not prior.told(Conditions.unknown(3)).any()
+
+
+@pytest.mark.parametrize("descriptor", range(4))
+@torch.no_grad()
+def test_rank_is_interpolated_between_its_neighbouring_knots(prior: Prior, descriptor: int) -> None:
+    def told(rank: float) -> Tensor:
+        return prior.told(asked(*[math.nan] * descriptor, rank))[0]
+
+    knots = prior.rank[descriptor]  # 9 of them: an eighth apart
+    torch.testing.assert_close(told(0.0), knots[0])
+    torch.testing.assert_close(told(1.0), knots[8])
+    torch.testing.assert_close(told(2.25 / 8), 0.75 * knots[2] + 0.25 * knots[3])
+    torch.testing.assert_close(told(1.5), knots[8])  # no further than the most
+
+
+@torch.no_grad()
+def test_label_says_its_embedding(prior: Prior) -> None:
+    assert torch.equal(prior.told(asked(label=1))[0], prior.label.weight[1])
+
+
+@torch.no_grad()
+def test_all_that_is_known_adds_up(prior: Prior) -> None:
+    alone = [asked(0.2), asked(math.nan, 0.9), asked(label=0)]
+    together = prior.told(asked(0.2, 0.9, label=0))
+    torch.testing.assert_close(together, sum(prior.told(one) for one in alone))
+
+
+def test_what_is_told_is_heard_in_every_frame(prior: Prior) -> None:
+    nothing, told = logits_of(prior, sound()), logits_of(prior, sound(), asked(0.2))
+    assert (nothing != told).any(-1).all()
+
+
+def test_fresh_prior_does_not_yet_heed_what_it_is_told() -> None:
+    torch.manual_seed(0)
+    fresh = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, labels=2).eval()
+    told = logits_of(fresh, sound(), asked(0.2, label=1), FRAMES - places())
+    assert torch.equal(told, logits_of(fresh, sound()))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_mixture_is_a_distribution_whose_end_is_the_models(share: float) -> None:
+    own = torch.tensor([0.1, 0.2, 0.3, 0.4])  # the end last
+    counted = torch.tensor([0.7, 0.25, 0.05])
+    logits = own.log() + 3  # of any height
+    found = mixed(logits, counted.log(), torch.tensor(share)).exp()
+    expected = (1 - share) * own[:3] + share * 0.6 * counted  # 0.6: that it goes on
+    torch.testing.assert_close(found, torch.cat([expected, own[3:]]))
+    assert float(found.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_levels_are_mixed_by_their_own_shares_and_cannot_end_for_it() -> None:
+    own = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
+    counted = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    found = mixed(own.log(), counted.log(), torch.tensor([0.0, 0.5])).exp()
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.5, 0.0], [0.75, 0.25, 0.0]]))
+
+
+@torch.no_grad()
+def test_code_that_stays_has_a_logit_of_its_own_on_each_level(prior: Prior) -> None:
+    codes = torch.tensor([[[5, 5, 5], [5, 1, 2], [0, 1, 2], [3, 3, 3], [4, 4, 4], [6, 6, 6]]])
+    before = logits_of(prior, codes)
+    stays = torch.tensor([0.5, 0.25, 2.0])
+    prior.stays += stays
+    risen = logits_of(prior, codes) - before
+    expected = torch.zeros(FRAMES, LEVELS, CODES + 1)
+    for frame in range(1, FRAMES):  # nothing stays where a sound begins
+        for level in range(LEVELS):
+            expected[frame, level, codes[0, frame - 1, level]] = stays[level]
+    torch.testing.assert_close(risen[0].nan_to_num(), expected, atol=1e-5, rtol=0)
 
 
 def test_end_says_nothing_to_the_next_frame(prior: Prior) -> None:
@@ -120,4 +231,16 @@ def test_scale_of_the_codebooks_does_not_matter() -> None:
 def test_weights_bring_the_same_logits_back(prior: Prior) -> None:
     loaded = Prior.from_weights(prior.state_dict(), CONFIG)
     assert not loaded.training
-    assert torch.equal(logits_of(loaded, sound()), logits_of(prior, sound()))
+    told = asked(0.4, label=1)
+    assert torch.equal(logits_of(loaded, sound(), told), logits_of(prior, sound(), told))
+
+
+def test_weights_bring_back_what_new_sounds_are_modelled_on() -> None:
+    own = {"scales": torch.randn(4, 33), "examples": torch.randn(3, 6)}
+    own["counted"] = torch.randn(LEVELS, CODES + 1, CODES)
+    model = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, **own, labels=2)
+    model.counted_share.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    loaded = Prior.from_weights(model.state_dict(), CONFIG)
+    assert loaded.labels == 2
+    assert torch.equal(loaded.counted_share, model.counted_share)
+    assert all(torch.equal(getattr(loaded, name), value) for name, value in own.items())

@@ -1,6 +1,7 @@
 """Counts worked out by hand, what is scored, and a prior that learns what counting cannot."""
 
 import copy
+import math
 from math import log
 
 import pytest
@@ -8,17 +9,21 @@ import torch
 from torch import Tensor
 
 from core.config import PriorConfig
-from core.prior import Prior
+from core.prior import UNKNOWN, Conditions, Prior
 from core.prior_training import (
     CodeBatch,
     CodeSequence,
+    CodeWindow,
     CodeWindows,
     PriorTrainer,
     bigram_nats,
     collate,
     corrupted,
+    counted_pairs,
+    fit_counted_share,
     nats,
     nats_per_level,
+    scored_pieces,
     unigram_nats,
 )
 from core.training import Fit
@@ -32,6 +37,12 @@ TINY = PriorConfig(
 
 def sequence(*codes: int, levels: int = 1, first: int = 0, ends: bool = True) -> CodeSequence:
     return CodeSequence(torch.tensor(codes)[:, None].expand(-1, levels), first, ends)
+
+
+def window(targets: Tensor, before: Tensor, first: int) -> CodeWindow:
+    """Told nothing."""
+    left = torch.full((len(targets),), UNKNOWN)
+    return CodeWindow(targets, before, first, left, UNKNOWN, (math.nan,) * 4)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -73,7 +84,7 @@ def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
 
 def test_end_is_scored_on_level_0_and_nowhere_else() -> None:
     targets = sequence(1, 2, levels=3).targets(END)
-    batch = collate([(targets, torch.zeros(3, dtype=torch.long), 0)], END)
+    batch = collate([window(targets, torch.zeros(3, dtype=torch.long), 0)], END)
     assert targets.tolist() == [[1] * 3, [2] * 3, [END] * 3]
     assert batch.scored[0].tolist() == [[True] * 3, [True] * 3, [True, False, False]]
 
@@ -84,8 +95,8 @@ def test_sound_that_goes_on_has_no_end() -> None:
 
 def test_padding_is_not_scored_and_every_frame_follows_its_predecessor() -> None:
     windows = [
-        (torch.tensor([[1], [2], [3]]), torch.tensor([0]), 6),
-        (torch.tensor([[2]]), torch.tensor([3]), 0),
+        window(torch.tensor([[1], [2], [3]]), torch.tensor([0]), 6),
+        window(torch.tensor([[2]]), torch.tensor([3]), 0),
     ]
     batch = collate(windows, END)
     assert batch.targets[..., 0].tolist() == [[1, 2, 3], [2, 0, 0]]
@@ -125,6 +136,66 @@ def test_every_frame_is_met_equally_often() -> None:
     assert abs(int(met[99]) - 2 * expected) < 6 * (2 * expected) ** 0.5  # both ends
 
 
+def test_frames_to_come_count_down_to_none_at_the_end() -> None:
+    assert sequence(7, 8, 9).left().tolist() == [3, 2, 1, 0]
+    assert len(sequence(7, 8, 9).targets(END)) == 4
+
+
+def test_frames_to_come_are_unknown_where_the_sound_goes_on() -> None:
+    assert sequence(7, 8, ends=False).left().tolist() == [UNKNOWN, UNKNOWN]
+
+
+def test_windows_know_what_is_to_come_and_what_their_sounds_are_like() -> None:
+    config = PriorConfig(window_frames=4, batch_frames=500)
+    ranks = [(0.0, 0.25, 0.5, 0.75), (1.0, 0.9, 0.8, math.nan)]
+    pieces = [
+        CodeSequence(torch.arange(10)[:, None], 0, True, 0, ranks[0]),  # codes are places
+        CodeSequence(torch.arange(6)[:, None], 0, True, 1, ranks[1]),
+    ]
+    batch = CodeWindows(pieces, config, end=20).draw(generator())
+    for row, label in enumerate(batch.conditions.label.tolist()):
+        real, length = batch.scored[row, :, 0], len(pieces[label].codes)
+        assert batch.left[row][real].tolist() == (length - batch.frame[row][real]).tolist()
+        assert (batch.left[row][~real] == UNKNOWN).all()
+        expected = torch.tensor(ranks[label])
+        torch.testing.assert_close(batch.conditions.ranks[row], expected, equal_nan=True)
+    assert set(batch.conditions.label.tolist()) == {0, 1}
+
+
+def test_each_condition_is_told_by_its_own_throw() -> None:
+    told = CodeSequence(torch.zeros(9, 1, dtype=torch.long), 0, True, 1, (0.5,) * 4)
+    config = PriorConfig(window_frames=2, batch_frames=8000)
+    batch = CodeWindows([told], config, END).draw(generator())
+    kept = batch.but_told(0.3, generator())
+    known = torch.cat(
+        [
+            (kept.left[:, :1] != UNKNOWN),
+            (kept.conditions.label != UNKNOWN)[:, None],
+            kept.conditions.ranks.isfinite(),
+        ],
+        dim=1,
+    )
+    count = len(known)  # 4000 windows or more: sd of a share is .007
+    torch.testing.assert_close(known.float().mean(0), torch.full((6,), 0.3), atol=0.035, rtol=0)
+    both = (known[:, :, None] & known[:, None]).float().mean(0)[~torch.eye(6, dtype=torch.bool)]
+    torch.testing.assert_close(both, torch.full((30,), 0.09), atol=0.025, rtol=0)
+    assert count > 4000
+    assert torch.equal(kept.targets, batch.targets)
+    whole = batch.left[known[:, 0]]
+    assert torch.equal(kept.left[known[:, 0]], whole)  # all of a window's frames, or none
+
+
+def test_everything_or_nothing_can_be_told() -> None:
+    told = CodeSequence(torch.zeros(9, 1, dtype=torch.long), 0, True, 1, (0.5,) * 4)
+    config = PriorConfig(window_frames=2, batch_frames=50)
+    batch = CodeWindows([told], config, END).draw(generator())
+    assert (batch.but_told(1.0, generator()).conditions.ranks == 0.5).all()
+    nothing = batch.but_told(0.0, generator())
+    assert (nothing.left == UNKNOWN).all()
+    assert (nothing.conditions.label == UNKNOWN).all()
+    assert nothing.conditions.ranks.isnan().all()
+
+
 def test_corruption_replaces_its_share_by_any_other_code() -> None:
     codes = torch.full((10, 1000, 2), 3)
     changed = corrupted(codes, 0.2, 8, generator())
@@ -137,17 +208,107 @@ def test_corruption_replaces_its_share_by_any_other_code() -> None:
 def test_nats_of_equal_logits_are_log_of_the_classes_where_scored() -> None:
     targets = sequence(1, 2).targets(END)
     longer = sequence(0, 1, 2, 3).targets(END)
-    batch = collate([(targets, targets[0], 0), (longer, longer[0], 0)], END)
+    batch = collate([window(targets, targets[0], 0), window(longer, longer[0], 0)], END)
     found = nats(torch.zeros(2, 5, 1, END + 1), batch.targets, batch.scored)[..., 0]
     torch.testing.assert_close(found, log(5) * batch.scored[..., 0].float())
 
 
-def test_fresh_prior_without_geometry_knows_nothing_but_where_the_end_cannot_be() -> None:
+def test_prior_without_weights_knows_nothing_but_where_the_end_cannot_be() -> None:
     prior = Prior(torch.randn(2, 4, 3), TINY)
-    torch.nn.init.zeros_(prior.geometry_out)  # the heads start at zero
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.zero_()
     held_out = [sequence(0, 1, 2, levels=2), sequence(3, levels=2)]  # 4 code frames, 2 ends
     found = nats_per_level(prior, held_out, CPU)
     assert found == pytest.approx([log(5), log(4) * 4 / 6], rel=1e-5)
+
+
+def even_prior(codes: int, levels: int, counted: Tensor | None = None) -> Prior:
+    """Every code equally likely on every level, never an end."""
+    model = Prior(torch.randn(levels, codes, 3), TINY, counted=counted, labels=2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.head_bias[0, codes] = -100.0
+    return model.eval()
+
+
+def counts_that_say(*chances: float) -> Tensor:
+    """(L, 5, 4) log probabilities: on each level code 0 follows everything with this chance."""
+    rows = [torch.tensor([chance, *[(1 - chance) / 3] * 3]) for chance in chances]
+    return torch.stack(rows)[:, None].expand(-1, 5, -1).log()
+
+
+ZEROS = [sequence(0, 0, 0, 0, levels=4, first=3, ends=False)]
+
+
+def test_counts_enter_the_nats_by_their_share() -> None:
+    model = even_prior(4, 4, counts_that_say(0.97, 0.97, 0.01, 0.25))
+    model.counted_share.copy_(torch.tensor([0.0, 0.4, 0.4, 0.9]))
+    # What is left of an even chance, and the share of what the counts say.
+    expected = [-log(p) for p in (0.25, 0.15 + 0.4 * 0.97, 0.15 + 0.4 * 0.01, 0.25)]
+    assert nats_per_level(model, ZEROS, CPU) == pytest.approx(expected, rel=1e-5)
+
+
+def test_least_share_of_the_counts_that_suffices_is_chosen() -> None:
+    model = even_prior(4, 4, counts_that_say(0.97, 0.97, 0.97, 0.01))
+    # Code 0 gets .25 + .72 share. Level 0 needs exp(-.98 log 2) = .507, a share of .357:
+    # .4 is the least one tried. Level 1 needs none. No share suffices on levels 2 and 3,
+    # where the best is taken: the most, and none.
+    fit_counted_share(model, ZEROS, [log(2), 9.0, 0.01, 0.01], CPU)
+    assert model.counted_share.tolist() == pytest.approx([0.4, 0.0, 0.9, 0.0])
+
+
+def test_counted_pairs_lean_on_the_unigram_and_leave_ends_out() -> None:
+    # Start-0 once, 0-1 twice, 1-0 once; 0 and 1 equally common.
+    found = counted_pairs([sequence(0, 1, 0, 1, levels=2)], levels=2, codes=2).exp()
+    after_0 = [5 / 7 * 0.5, 2 / 7 + 5 / 7 * 0.5]
+    after_1 = [1 / 6 + 5 / 6 * 0.5, 5 / 6 * 0.5]
+    expected = torch.tensor([after_0, after_1, after_1])  # the start is like 1: 0 follows, once
+    torch.testing.assert_close(found, expected.expand(2, 3, 2))
+
+
+def test_counts_are_looked_up_by_each_levels_previous_code() -> None:
+    counted = torch.randn(3, 5, 4)
+    model = even_prior(4, 3, counted)
+    codes = torch.tensor([[3, 3, 3], [0, 1, 2]])
+    (scored,) = scored_pieces(model, [CodeSequence(codes)], CPU)  # two frames and the end
+    assert torch.equal(scored.counted[0], counted[:, 4])  # nothing comes before a beginning
+    assert torch.equal(scored.counted[1], counted[:, 3])
+    assert torch.equal(scored.counted[2], counted[torch.arange(3), torch.tensor([0, 1, 2])])
+
+
+def test_scoring_tells_a_label_if_asked_and_never_lengths_or_ranks() -> None:
+    model = even_prior(4, 1)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    plain = CodeSequence(torch.tensor([[0], [1], [2]]))
+    known = CodeSequence(plain.codes, label=1, ranks=(0.1, 0.2, 0.3, 0.4))
+    previous, frame = torch.tensor([[[0], [0], [1], [2]]]), torch.arange(4)[None]
+    nothing = model.told(Conditions.unknown(1))
+    untold, targets = torch.full((1, 4), UNKNOWN), torch.tensor([[[0], [1], [2], [END]]])
+    logits = model.logits(previous, frame, untold, nothing, targets)[0, :, 0].log_softmax(-1)
+    expected = -float(logits.gather(1, targets[0]).mean().detach())
+    assert nats_per_level(model, [known], CPU) == pytest.approx([expected], rel=1e-5)
+    assert nats_per_level(model, [plain], CPU) == pytest.approx([expected], rel=1e-5)
+    told = [nats_per_level(model, [plain], CPU, [label]) for label in (0, 1, UNKNOWN)]
+    assert told[0] != told[1]
+    assert told[2] == nats_per_level(model, [plain], CPU)
+
+
+def test_prior_learns_what_a_label_says() -> None:
+    torch.manual_seed(0)
+    config = PriorConfig(hidden=16, learning_rate=2e-2, batch_frames=128, told_share=0.9)
+    sounds = [CodeSequence(torch.full((8, 1), code), label=code) for code in (0, 1)]
+    prior = Prior(torch.randn(1, 4, 3), config, labels=2)
+    trainer = PriorTrainer(prior, 40, sounds, [], sounds, 0, CPU)
+    for number in range(40):
+        trainer.step(number)
+    # What follows is plain once it has begun; only the label says how it begins: log 2 of 9.
+    right, wrong = (sum(nats_per_level(prior, sounds, CPU, one)) for one in ([0, 1], [1, 0]))
+    untold = sum(nats_per_level(prior, sounds, CPU))
+    assert right < untold - 0.5 * log(2) / 9
+    assert untold < wrong
 
 
 def pattern(first: int, frames: int = 60) -> Tensor:

@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from core import realism
-from core.realism import FrameSpace, density_and_coverage, frame_delta, frechet_distance
+import core.realism
+from core.realism import (
+    FrameSpace,
+    density_and_coverage,
+    frame_delta,
+    frechet_distance,
+    realism,
+    thinned,
+)
 
 
 def noise(seed: int, *shape: int) -> Tensor:
@@ -56,7 +63,7 @@ def test_points_from_elsewhere_are_neither() -> None:
 def test_many_points_are_thinned_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     points, real = noise(11, 3000, 3), noise(12, 3000, 3)
     whole = density_and_coverage(points, real)
-    monkeypatch.setattr(realism, "MOST_POINTS", 1000)
+    monkeypatch.setattr(core.realism, "MOST_POINTS", 1000)
     assert density_and_coverage(points, real) == pytest.approx(whole, abs=0.1)
 
 
@@ -74,3 +81,65 @@ def test_level_and_motion_both_count_in_frame_space() -> None:
 def test_points_are_one_a_frame_but_the_first() -> None:
     space = FrameSpace.of([noise(0, 60, 40)])
     assert space.points([noise(1, 10, 40), noise(2, 3, 40)]).shape == (11, 32)
+
+
+def test_signature_is_the_mean_and_the_deviation_of_a_sounds_points() -> None:
+    space, one = FrameSpace.of([noise(0, 60, 40)]), noise(1, 10, 40)
+    points = space.points([one])
+    (found,) = space.signatures([one])
+    assert found.shape == (64,)
+    torch.testing.assert_close(found[:32], points.mean(0))
+    torch.testing.assert_close(found[32:], (points - points.mean(0)).square().mean(0).sqrt())
+
+
+def test_sound_of_two_frames_has_no_deviation() -> None:
+    assert not FrameSpace.of([noise(0, 60, 40)]).signatures([noise(1, 2, 40)])[0, 32:].any()
+
+
+def walks(first: int, count: int = 12, frames: int = 40) -> list[Tensor]:
+    return [noise(seed, frames, 6).cumsum(0) for seed in range(first, first + count)]
+
+
+def test_training_sounds_themselves_are_as_real_as_can_be_and_copies() -> None:
+    found = realism(walks(0), walks(100), walks(0), walks(0))
+    assert found.frame_delta_ratio == pytest.approx(1)
+    assert found.frechet == pytest.approx(0, abs=1e-4)
+    assert found.nearest == pytest.approx(0, abs=1e-2)
+    assert found.nearest_copy == 0
+    assert found.coverage == 1
+    assert found.frechet_real > 0.01
+    assert found.nearest_real > 0.5
+
+
+def test_held_out_sounds_as_new_ones_have_the_figures_of_real_ones() -> None:
+    found = realism(walks(100), walks(100), walks(0), walks(0))
+    assert found.frechet == found.frechet_real
+    assert (found.density, found.coverage) == (found.density_real, found.coverage_real)
+    assert found.nearest == found.nearest_real
+
+
+def test_coverage_is_not_bought_with_more_new_sounds() -> None:
+    # Thinned to as many points as held-out sounds have, the same points cover the same.
+    held_out = walks(100, 3)
+    many = realism(walks(200, 60), held_out, walks(0), walks(0))
+    few = realism(walks(200, 3), held_out, walks(0), walks(0))
+    assert many.coverage < few.coverage + 0.15
+
+
+def test_restlessness_is_that_of_new_sounds_over_that_of_training_sounds() -> None:
+    halved = [one / 2 for one in walks(0)]
+    assert realism(halved, walks(100), walks(0), walks(0)).frame_delta_ratio == pytest.approx(0.5)
+
+
+def test_copies_are_as_far_from_their_sounds_as_decoding_takes_them() -> None:
+    space, shifted = FrameSpace.of(walks(0)), [one + 2 for one in walks(0)]
+    found = realism(walks(200), walks(100), walks(0), shifted).nearest_copy
+    # All points move by 2 in every band, none is spread otherwise.
+    moved = torch.cat([torch.full((6,), 2.0) / space.frame_scale, torch.zeros(6)])
+    assert found == pytest.approx(float((moved @ space.directions).norm()), rel=1e-3)
+
+
+def test_thinned_points_are_spread_from_the_first_to_the_last() -> None:
+    points = torch.arange(11.0)[:, None]
+    assert thinned(points, 3)[:, 0].tolist() == [0, 5, 10]
+    assert torch.equal(thinned(points, 11), points)

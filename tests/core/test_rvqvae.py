@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vector_quantize_pytorch import ResidualVQ
 
 from core.config import MelConfig, RvqvaeConfig
-from core.rvqvae import ContinuousVae, FrameNet, LinearStart, RvqVae
+from core.rvqvae import ContinuousVae, FrameNet, LinearStart, RvqVae, net_shape
 
 MEL = MelConfig(mel_bands=8)
 CONFIG = RvqvaeConfig(latent_dim=6, hidden=16, blocks=2, dropout=0.0, vae_dim=3)
@@ -111,12 +111,12 @@ def test_nothing_is_decoded_below_silence() -> None:
 
 
 def test_frame_net_starts_at_exactly_zero() -> None:
-    assert not FrameNet(5, 7, CONFIG)(torch.randn(2, 9, 5)).any()
+    assert not FrameNet(5, 7, *net_shape(CONFIG))(torch.randn(2, 9, 5)).any()
 
 
 @torch.no_grad()
 def test_frame_net_reaches_one_frame_a_block_and_never_round_the_edges() -> None:
-    net, x = stirred(FrameNet(5, 7, CONFIG)), torch.randn(1, 12, 5)  # 2 blocks
+    net, x = stirred(FrameNet(5, 7, *net_shape(CONFIG))), torch.randn(1, 12, 5)  # 2 blocks
     before = net(x)
     for frame in (0, 5, 11):
         other = x.clone()
@@ -128,7 +128,7 @@ def test_frame_net_reaches_one_frame_a_block_and_never_round_the_edges() -> None
 
 @torch.no_grad()
 def test_frame_net_sees_zeros_beyond_a_lone_frame() -> None:
-    net, x = stirred(FrameNet(5, 7, RvqvaeConfig(hidden=16, blocks=1, dropout=0.0))), torch.randn(5)
+    net, x = stirred(FrameNet(5, 7, hidden=16, blocks=1, dropout=0.0)), torch.randn(5)
     inside = net.enter(x)
     inside = inside + net.blocks[0](torch.cat([torch.zeros(16), inside, torch.zeros(16)]))
     torch.testing.assert_close(net(x[None, None])[0, 0], net.leave(inside))

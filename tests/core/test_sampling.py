@@ -1,33 +1,41 @@
 """Sampling: frequencies in closed form, and sounds that hang on their own seeds alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
+from core import sampling
 from core.config import PriorConfig
 from core.errors import ConfigError, PackageError
-from core.prior import Prior
-from core.sampling import Sampling, calibrate_ends, chosen_codes, sample_codes
+from core.prior import UNKNOWN, Conditions, Prior, mixed
+from core.sampling import Dice, Drawer, Sampling, chosen_codes, sample_codes
 
 PROBABILITIES = torch.tensor([0.15, 0.5, 0.05, 0.3])
+NATURAL = Sampling()
 
 
-def shares(sampling: Sampling, probabilities: Tensor = PROBABILITIES) -> list[float]:
+def shares(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> list[float]:
     """How often each class is drawn when the random numbers are an even grid over [0, 1)."""
-    grid = (torch.arange(20_000) + 0.5) / 20_000
-    drawn = chosen_codes(probabilities.log().expand(20_000, -1), grid, sampling)
-    return (torch.bincount(drawn, minlength=len(probabilities)) / 20_000).tolist()
+    grid = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    logits = PROBABILITIES.log().expand(20_000, -1)
+    drawn = chosen_codes(logits, grid, temperature, top_k, top_p)
+    return (torch.bincount(drawn, minlength=4) / 20_000).tolist()
 
 
-def prior(levels: int = 3, seed: int = 0) -> Prior:
-    torch.manual_seed(seed)
-    model = Prior(torch.randn(levels, 8, 5), PriorConfig(hidden=16))
+def prior(levels: int = 3, counted_share: float = 0.0) -> Prior:
+    """Every weight random, two labels."""
+    torch.manual_seed(0)
+    counted = torch.randn(levels, 9, 8).log_softmax(-1)
+    model = Prior(torch.randn(levels, 8, 5), PriorConfig(hidden=16), counted=counted, labels=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.3)
+    model.counted_share.fill_(counted_share)
     return model.eval()
 
 
@@ -41,132 +49,315 @@ def prior_that_ends(chance: float) -> Prior:
     return model
 
 
+def prior_that_climbs(chance: float) -> Prior:
+    """After nothing comes code 0, after code k code k + 1 of 100; ends with this chance."""
+    steps = torch.full((1, 101, 100), -100.0)
+    steps[0, torch.arange(101), torch.tensor([*range(1, 100), 99, 0])] = 0.0
+    model = Prior(torch.randn(1, 100, 5), PriorConfig(hidden=16), counted=steps)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.head_bias[0, 100] = math.log(100 * chance / (1 - chance))
+    model.counted_share.fill_(1 - 1e-6)
+    return model.eval()
+
+
+def rows_of(model: Prior, previous: Tensor, frame: Tensor) -> Tensor:
+    """(B, F, L, K) what the counts say after these codes, or after nothing."""
+    before = previous.masked_fill((frame == 0)[..., None], model.codebook_size)
+    return model.counted[torch.arange(model.levels), before]
+
+
+def conditions(rank: float | None = None, labels: Sequence[int] = (1,)) -> Conditions:
+    ranks = torch.full((len(labels), 4), math.nan)
+    if rank is not None:
+        ranks[:, 0] = rank
+    return Conditions(torch.tensor(labels), ranks)
+
+
 def test_codes_are_drawn_with_their_probabilities() -> None:
-    assert shares(Sampling()) == pytest.approx(PROBABILITIES.tolist(), abs=1e-3)
+    assert shares() == pytest.approx(PROBABILITIES.tolist(), abs=1e-3)
 
 
 def test_temperature_raises_probabilities_to_its_inverse() -> None:
     squared = [p**2 for p in PROBABILITIES.tolist()]  # temperature 1/2
     expected = [p / sum(squared) for p in squared]
-    assert shares(Sampling(temperature=0.5)) == pytest.approx(expected, abs=1e-3)
+    assert shares(temperature=0.5) == pytest.approx(expected, abs=1e-3)
 
 
 def test_focus_keeps_the_likeliest_codes_and_their_proportions() -> None:
-    assert shares(Sampling(top_k=2)) == pytest.approx([0, 0.5 / 0.8, 0, 0.3 / 0.8], abs=1e-3)
-    assert shares(Sampling(top_k=1)) == [0, 1, 0, 0]
-    assert shares(Sampling(top_k=9)) == shares(Sampling())
+    assert shares(top_k=2) == pytest.approx([0, 0.5 / 0.8, 0, 0.3 / 0.8], abs=1e-3)
+    assert shares(top_k=1) == [0, 1, 0, 0]
+    assert shares(top_k=9) == shares()
 
 
 def test_diversity_keeps_the_fewest_codes_that_make_up_its_probability() -> None:
-    assert shares(Sampling(top_p=0.75)) == pytest.approx([0, 0.625, 0, 0.375], abs=1e-3)
+    assert shares(top_p=0.75) == pytest.approx([0, 0.625, 0, 0.375], abs=1e-3)
     expected = [0.15 / 0.95, 0.5 / 0.95, 0, 0.3 / 0.95]
-    assert shares(Sampling(top_p=0.85)) == pytest.approx(expected, abs=1e-3)
-    assert shares(Sampling(top_p=1e-9)) == [0, 1, 0, 0]
+    assert shares(top_p=0.85) == pytest.approx(expected, abs=1e-3)
+    assert shares(top_p=1e-9) == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24])
-def test_the_impossible_is_never_drawn(uniform: float) -> None:
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24, 1 - 2**-53])
+@pytest.mark.parametrize("top_k", [0, 2])
+def test_the_impossible_is_never_drawn(uniform: float, top_k: int) -> None:
     logits = torch.tensor([[float("-inf"), 2.0, float("-inf"), -90.0, float("-inf")]])
-    assert int(chosen_codes(logits, torch.tensor([uniform]), Sampling())) in (1, 3)
+    drawn = chosen_codes(logits, torch.tensor([uniform], dtype=torch.float64), top_k=top_k)
+    assert int(drawn) in (1, 3)
 
 
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"temperature": 0.0}, "creativity 0.0 is out of range"),
-        ({"temperature": 3.1}, "creativity 3.1"),
-        ({"temperature": math.nan}, "creativity nan"),
-        ({"top_k": -1}, "focus -1 is negative"),
-        ({"top_p": 0.0}, "diversity 0.0 is out of range"),
-        ({"top_p": 1.1}, "diversity 1.1"),
-        ({"top_p": math.nan}, "diversity nan"),
+        ({"temperature": (0.0,)}, "creativity 0.0 is out of range"),
+        ({"temperature": (1.0, 3.1)}, "creativity 3.1"),
+        ({"temperature": (math.nan,)}, "creativity nan"),
+        ({"top_k": (5, -1)}, "focus -1 is negative"),
+        ({"top_p": (0.0,)}, "diversity 0.0 is out of range"),
+        ({"top_p": (1.0, 1.1)}, "diversity 1.1"),
+        ({"top_p": (math.nan,)}, "diversity nan"),
+        ({"temperature": ()}, "need a value each"),
+        ({"top_k": ()}, "need a value each"),
+        ({"top_p": ()}, "need a value each"),
     ],
 )
-def test_setting_out_of_range_is_refused(setting: dict[str, float], message: str) -> None:
+def test_setting_out_of_range_is_refused(
+    setting: dict[str, tuple[float, ...]], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
-        replace(Sampling(), **setting)
+        replace(NATURAL, **setting)  # type: ignore[arg-type]
+
+
+def test_last_value_of_a_setting_holds_for_all_deeper_levels() -> None:
+    freely = Sampling(temperature=(0.5, 0.8), top_k=(3,), top_p=(0.9, 0.8, 0.7))
+    assert [freely.at(level) for level in range(4)] == [
+        (0.5, 3, 0.9),
+        (0.8, 3, 0.8),
+        (0.8, 3, 0.7),
+        (0.8, 3, 0.7),
+    ]
+
+
+def test_each_level_is_drawn_at_its_own_temperature() -> None:
+    model = prior_that_ends(0.0)
+    with torch.no_grad():
+        model.head_bias[:, 0] = 2.0  # of eight codes the first is e^2 times as likely
+    freely = Sampling(temperature=(2.0, 0.5))
+    codes = torch.cat(sample_codes(model, range(40), freely, [100] * 40, exact=True))
+    found = (codes == 0).double().mean(0).tolist()
+    expected = [math.e / (math.e + 7), math.e**4 / (math.e**4 + 7)]  # 4000 frames: sd .007
+    assert found == pytest.approx(expected, abs=0.03)
 
 
 def test_sound_hangs_on_its_seed_and_not_on_its_neighbours() -> None:
-    model = prior()  # 70 frames: more than one block of random numbers
-    alone = sample_codes(model, [5], Sampling(), 70, frames=70)[0]
-    among = sample_codes(model, [1, 5, 9, 5], Sampling(), 70, frames=70)
+    model = prior(counted_share=0.2)  # 70 frames: more than one block of random numbers
+    told = conditions(0.3, [0, 1, 0, 1])
+    alone = sample_codes(model, [5], NATURAL, [70], conditions(0.3, [1]), exact=True)[0]
+    among = sample_codes(model, [1, 5, 9, 5], NATURAL, [30, 70, 99, 70], told, exact=True)
     assert torch.equal(alone, among[1])
     assert torch.equal(alone, among[3])
-    assert not torch.equal(alone, among[0])
+    assert not torch.equal(alone, among[2][:70])
+
+
+def test_sound_that_ends_by_itself_does_so_whatever_its_neighbours_do() -> None:
+    model = prior_that_ends(0.1)
+    among = sample_codes(model, range(20), NATURAL, range(1, 21))
+    for seed, codes in enumerate(among):
+        assert torch.equal(sample_codes(model, [seed], NATURAL, [seed + 1])[0], codes)
 
 
 def test_random_numbers_do_not_come_round_again() -> None:
-    codes = sample_codes(prior_that_ends(0.0), [5], Sampling(), 128, frames=128)[0]
+    codes = sample_codes(prior_that_ends(0.0), [5], NATURAL, [128], exact=True)[0]
     assert not torch.equal(codes[:64], codes[64:])  # drawn in blocks of 64 frames
 
 
-def test_longer_sound_begins_as_the_shorter_one() -> None:
-    short, long = (sample_codes(prior(), [3], Sampling(), 99, frames=n)[0] for n in (40, 90))
-    assert torch.equal(long[:40], short)
-
-
 def test_given_length_is_exact_even_if_the_prior_wants_to_end() -> None:
-    for codes in sample_codes(prior_that_ends(0.9), [1, 2, 3], Sampling(), 5, frames=12):
-        assert codes.shape == (12, 2)
-        assert int(codes.max()) < 8
+    lengths = [12, 1, 7]
+    drawn = sample_codes(prior_that_ends(0.9), [1, 2, 3], NATURAL, lengths, exact=True)
+    assert [len(codes) for codes in drawn] == lengths
+    assert max(int(codes.max()) for codes in drawn) < 8
 
 
 def test_sounds_end_when_the_prior_ends_them() -> None:
     # Ending with chance .2 after each frame gives 5 frames in the mean, sd 4.5.
-    drawn = sample_codes(prior_that_ends(0.2), range(600), Sampling(), 200)
+    drawn = sample_codes(prior_that_ends(0.2), range(600), NATURAL, [200] * 600)
     lengths = [len(codes) for codes in drawn]
     assert sum(lengths) / 600 == pytest.approx(5, abs=0.75)
     assert min(lengths) == 1
     assert max(int(codes.max()) for codes in drawn) < 8
 
 
-def test_sound_that_never_ends_is_cut() -> None:
-    (codes,) = sample_codes(prior_that_ends(0.0), [1], Sampling(), 9)
-    assert codes.shape == (9, 2)
+def test_sound_that_never_ends_is_cut_half_as_long_again_as_it_was_told() -> None:
+    drawn = sample_codes(prior_that_ends(0.0), [1, 2], NATURAL, [10, 20])
+    assert [len(codes) for codes in drawn] == [16, 31]  # and one frame
 
 
-def test_calibrated_prior_ends_half_of_its_sounds_by_the_median() -> None:
-    # Ending with chance p after each frame, half have ended by frame 10 if (1 - p)^10 = 1/2.
-    chance = 1 - 0.5**0.1
-    model, expected = prior_that_ends(0.5), math.log(chance / (1 - chance))
-    before = float(model.head_bias[0, 8].detach())
-    shift = calibrate_ends(model, 10, seed=3)
-    assert shift == pytest.approx(expected, abs=0.4)  # of 192 sounds: sd .11
-    assert float(model.head_bias[0, 8].detach()) == pytest.approx(before + shift, abs=1e-5)
+def told_lefts(lengths: Sequence[int], exact: bool, longest: int) -> list[list[int]]:
+    """(B,) frames to come as every step of drawing tells them."""
+    seen: list[list[int]] = []
+
+    class Listening(Drawer):
+        def state(
+            self, codes: Tensor, frame: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            seen.append(left.tolist())
+            return super().state(codes, frame, left, hidden, cell)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "Drawer", Listening)
+        never = prior_that_ends(0.0)
+        sample_codes(never, range(len(lengths)), NATURAL, lengths, exact=exact, longest=longest)
+    return seen
 
 
-def test_calibration_goes_no_further_than_four_nats() -> None:
-    never, always = prior_that_ends(0.0), prior_that_ends(1 - 1e-6)
-    assert calibrate_ends(never, 5, seed=0) == pytest.approx(4, abs=0.05)
-    assert calibrate_ends(always, 5, seed=0) == pytest.approx(-4, abs=0.05)
+def test_frames_to_come_are_counted_down_and_stay_at_none() -> None:
+    assert told_lefts([3], exact=False, longest=9) == [[3], [2], [1], [0], [0]]
+    assert told_lefts([2, 4], exact=True, longest=9) == [[2, 4], [1, 3], [0, 2], [0, 1]]
+
+
+def test_length_beyond_what_the_prior_knows_is_told_in_the_last_stretch_only() -> None:
+    assert told_lefts([5], exact=True, longest=3) == [[UNKNOWN], [UNKNOWN], [3], [2], [1]]
+
+
+def climbs(codes: list[int]) -> list[list[int]]:
+    """The sounds of a climbing prior: each from 0 up, its last frame held once where it ends."""
+    found: list[list[int]] = [[]]
+    for code in codes:
+        if found[-1] and code == found[-1][-1]:
+            found.append([])
+        else:
+            found[-1].append(code)
+    return found
+
+
+def test_sounds_follow_one_another_in_a_length_beyond_what_the_prior_knows() -> None:
+    (codes,) = sample_codes(prior_that_climbs(0.3), [4], NATURAL, [200], exact=True, longest=20)
+    assert codes.shape == (200, 1)
+    found = climbs(codes[:, 0].tolist())
+    assert all(one == list(range(len(one))) for one in found)  # every one begins anew
+    # A sound is a frame and 1 / .3 - 1 more in the mean, one is held: 180 / 4.3, sd 5.
+    assert 25 < len(found) < 60
+    assert len(found[-1]) >= 20  # once its length is told it does not end before its time
+
+
+@pytest.mark.parametrize(("exact", "longest"), [(True, 99), (False, 5)])
+def test_no_sound_begins_within_another_otherwise(exact: bool, longest: int) -> None:
+    for seed in range(9):
+        (codes,) = sample_codes(
+            prior_that_climbs(0.3), [seed], NATURAL, [40], exact=exact, longest=longest
+        )
+        assert codes[:, 0].tolist() == list(range(len(codes)))
 
 
 @torch.no_grad()
-def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits() -> None:
-    model = prior()
-    codes = sample_codes(model, [1], Sampling(top_k=1), 20, frames=20)[0][None]
+def test_sound_within_a_longer_one_is_drawn_as_one_that_begins() -> None:
+    model, dice = prior(), Dice([0], 3)
+    (codes,) = sample_codes(model, [0], NATURAL, [60], exact=True, longest=1)
+    uniform = [dice.frame(number)[0] for number in range(60)]
+    held = [*((codes[1:] == codes[:-1]).all(1).nonzero()[:, 0] + 1).tolist(), 60]
+    first, last = max(pairwise(held), key=lambda ends: ends[1] - ends[0])
+    inner = codes[None, first + 1 : min(last, 59)]  # all but the last frame are told nothing
+    frames = inner.shape[1]
+    assert frames > 3
+    previous = torch.cat([torch.zeros_like(inner[:, :1]), inner[:, :-1]], dim=1)
+    untold, nothing = torch.full((1, frames), UNKNOWN), model.told(Conditions.unknown(1))
+    logits = model.logits(previous, torch.arange(frames)[None], untold, nothing, inner)[0]
+    logits[0, 0, 8] = -math.inf  # a sound has a frame at least
+    for number in range(frames):
+        drawn = chosen_codes(logits[number], uniform[first + 1 + number])
+        assert torch.equal(drawn, inner[0, number])
+
+
+def test_prompt_begins_every_sound_and_is_heard() -> None:
+    prompt = torch.tensor([[17], [30]])
+    drawn = sample_codes(
+        prior_that_climbs(1e-9), [1, 2], NATURAL, [6, 9], exact=True, prompt=prompt
+    )
+    assert [codes[:, 0].tolist() for codes in drawn] == [
+        [17, 30, 31, 32, 33, 34],
+        [17, 30, 31, 32, 33, 34, 35, 36, 37],
+    ]
+
+
+def test_sound_ends_by_itself_after_its_prompt_and_never_in_it() -> None:
+    prompt = torch.zeros(7, 2, dtype=torch.long)
+    drawn = sample_codes(prior_that_ends(0.5), range(200), NATURAL, [100] * 200, prompt=prompt)
+    lengths = [len(codes) for codes in drawn]
+    assert min(lengths) == 7
+    assert sum(lengths) / 200 == pytest.approx(8, abs=0.5)  # 1 more in the mean, sd 1.4
+    assert not any(codes[:7].any() for codes in drawn)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+@torch.no_grad()
+def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits(share: float) -> None:
+    model, told = prior(counted_share=share), conditions(0.7)
+    for parameter in model.parameters():
+        parameter.mul_(2)  # so that it does not settle on one code
+    codes = sample_codes(model, [1], Sampling(top_k=(1,)), [20], told, exact=True)[0][None]
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
-    logits = model.logits(previous, torch.arange(20)[None], codes)
+    frame, left = torch.arange(20)[None], 20 - torch.arange(20)[None]
+    logits = model.logits(previous, frame, left, model.told(told), codes)
+    logits = mixed(logits, rows_of(model, previous, frame), model.counted_share)
     assert torch.equal(logits[..., :8].argmax(-1), codes)
     assert len(codes.unique()) > 3
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4])
+@torch.no_grad()
+def test_drawer_says_what_the_prior_says(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, told = prior(counted_share=share), conditions(0.2, [1, 0])
+    draw = torch.Generator().manual_seed(3)
+    codes = torch.randint(0, 8, (2, 12, 3), generator=draw)
+    previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
+    frame = torch.arange(12).expand(2, -1)
+    left = torch.stack([12 - torch.arange(12), torch.full((12,), UNKNOWN)])
+    states, _, _ = model.states(previous, frame, left, model.told(told), None)
+    expected = model.logits(previous, frame, left, model.told(told), codes)
+    if share:
+        rows = rows_of(model, previous, frame)
+        expected = mixed(expected, rows, model.counted_share)
+    said: list[Tensor] = []
+
+    def noted(logits: Tensor, uniform: Tensor, *freely: float) -> Tensor:
+        """Draws the true code; deep levels may leave the end out."""
+        end = torch.full((2, 9 - logits.shape[1]), -math.inf)
+        said.append(torch.cat([logits, end], dim=1))
+        number, level = divmod(len(said) - 1, 3)
+        return codes[:, number, level]
+
+    monkeypatch.setattr(sampling, "chosen_codes", noted)
+    drawer = Drawer(model, told)
+    hidden, cell = torch.zeros(2, 16), torch.zeros(2, 16)
+    everything = torch.ones(2, dtype=torch.bool)
+    for number in range(12):
+        here = frame[:, number], left[:, number]
+        inputs, hidden, cell = drawer.state(previous[:, number], *here, hidden, cell)
+        torch.testing.assert_close(hidden, states[:, number], atol=1e-5, rtol=1e-5)
+        before = previous[:, number] if number else torch.full((2, 3), 8)
+        drawer.frame(inputs, before, torch.zeros(2, 3), everything, NATURAL)
+    found = torch.stack(said, dim=1).view(2, 12, 3, 9)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_sampling_leaves_the_global_generator_alone() -> None:
     model, before = prior(), torch.random.get_rng_state()
-    sample_codes(model, [1], Sampling(), 3)
+    sample_codes(model, [1], NATURAL, [3])
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("odd", [[math.nan, 0.0, 0.0], [math.inf, 0.0, 0.0], [-math.inf] * 3])
-def test_logits_that_give_no_probabilities_give_no_code(odd: list[float]) -> None:
+@pytest.mark.parametrize("top_k", [0, 2])
+def test_logits_that_give_no_probabilities_give_no_code(odd: list[float], top_k: int) -> None:
     logits = torch.tensor([odd, [0.0, 5.0, 0.0]])
-    assert chosen_codes(logits, torch.tensor([0.5, 0.5]), Sampling()).tolist() == [-1, 1]
+    uniform = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    assert chosen_codes(logits, uniform, top_k=top_k).tolist() == [-1, 1]
 
 
-def test_weights_that_overflow_are_refused() -> None:
-    model = prior()
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_weights_that_overflow_are_refused(share: float) -> None:
+    model = prior(counted_share=share)
     with torch.no_grad():
         model.heads.fill_(3e38)  # finite; their products are not
     with pytest.raises(PackageError, match="overflow"):
-        sample_codes(model, [1, 2], Sampling(), 20)
+        sample_codes(model, [1, 2], NATURAL, [20, 20])

@@ -166,3 +166,13 @@ def test_short_training_warms_up_for_a_tenth_of_it() -> None:
     rates = [warm_cosine(n, 30, 1.0) for n in range(30)]
     assert rates[:4] == pytest.approx([1 / 3, 2 / 3, 1, 1])
     assert warm_cosine(0, 1, 1.0) == 1
+
+
+def test_a_loss_that_is_no_number_names_what_its_step_had_drawn() -> None:
+    class Drawing(Scripted):
+        def drawn(self, number: int) -> list[int]:
+            return [number + 5, 2, 2]
+
+    with pytest.raises(TrainingError, match="loss is nan at step 1") as raised:
+        list(Fit(Drawing([1.0, 1.0], loss=math.nan), 1, 1))
+    assert raised.value.batch == (2, 5)  # step 1 is the first, number 0

@@ -94,6 +94,7 @@ def stages(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Stage
     with FailingWrites(folder / "store") as disk, pytest.MonkeyPatch.context() as patches:
         recording = Recording(run, folder, disk)
         real_ingest, real_step = small_line.ingest_folder, Step.direct
+        real_labels = small_line.labels_of
         found = []
 
         def ingest(run: Run, *rest: object, **named: object) -> object:
@@ -109,7 +110,11 @@ def stages(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Stage
             assert isinstance(ref, Ref)
             return Made(ref, cached=False, seconds=0.0)
 
+        def labels(_run: Run, *rest: object) -> object:
+            return recording.stage("labels", lambda run: real_labels(run, *rest))
+
         patches.setattr(small_line, "ingest_folder", ingest)
+        patches.setattr(small_line, "labels_of", labels)
         patches.setattr(Step, "direct", direct)
         line = small_line.built(sounds, folder / "store", "cpu")
 

@@ -22,7 +22,7 @@ from artifacts.store import sha256_of
 
 pytestmark = pytest.mark.slow
 
-TRAININGS = ["vae", "decoder", "joint", "prior", "prior-refit", "freev", "hifigan"]
+TRAININGS = ["vae", "decoder", "joint", "texture", "prior", "prior-refit", "freev", "hifigan"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ from artifacts.store import sha256_of
 
 pytestmark = pytest.mark.slow
 
-STAGES = ["ingest", "mels", "rvqvae", "codes", "prior", "vocoder", "validate", "package"]
+STAGES = [
+    "ingest", "mels", "rvqvae", "codes", "texture", "prior", "judge", "vocoder", "validate",
+    "package",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +202,7 @@ def test_folder_with_nothing_usable_is_one_line(distill: Distill, tmp_path: Path
 # Long enough that every training is met between two checkpoints.
 LONGER = [
     "--set", "rvqvae.vae_steps=120", "--set", "rvqvae.decoder_steps=120",
-    "--set", "rvqvae.joint_steps=120", "--set", "prior.steps=120",
+    "--set", "rvqvae.joint_steps=120", "--set", "texture.steps=120", "--set", "prior.steps=120",
     "--set", "freev.steps=60", "--set", "hifigan.steps=24",
 ]  # fmt: skip
 
@@ -211,7 +214,8 @@ def test_killed_in_every_training_ends_as_if_it_never_was(
     arguments = ["build", str(sounds), "--name", "kit", "--preset", "tiny", *LONGER]
     whole = distill(*arguments, "--store", tmp_path / "whole", "--json").json
     store = tmp_path / "killed"
-    for training in ("vae", "decoder", "joint", "prior", "prior-refit", "freev", "hifigan"):
+    trainings = ("vae", "decoder", "joint", "texture", "prior", "prior-refit", "freev", "hifigan")
+    for training in trainings:
         kill_after_checkpoint(arguments, store, training, environment)
     last = distill(*arguments, "--store", store, "--json")
     assert "hifigan: continuing from step" in last.err

@@ -26,11 +26,13 @@ from artifacts.refs import Kind, Ref
 from core.config import BuildConfig, SplitConfig
 from tasks.encode_codes import encode_codes
 from tasks.ingest import Ingested, gather_sounds, ingest_folder
+from tasks.judge import judge
 from tasks.mels import analyse_mels
 from tasks.package import package_model
 from tasks.step import Made, Run, Step
 from tasks.train_prior import train_prior
 from tasks.train_rvqvae import train_rvqvae
+from tasks.train_texture import train_texture
 from tasks.train_vocoder import train_freev, train_hifigan
 from tasks.validate import validate
 
@@ -39,12 +41,14 @@ Stages = frozenset[str]
 # A stage and all that comes of it. "decode" reads the files, "ingest" makes one set of them.
 NONE: Stages = frozenset()
 PACKAGE: Stages = frozenset({"package"})  # holds every setting, so every setting is in its key
-JUDGED = PACKAGE | {"validate"}
+VALIDATED = PACKAGE | {"validate"}
+JUDGED = VALIDATED | {"judge"}
 PRIOR = JUDGED | {"prior"}
 CODES = PRIOR | {"codes"}
-FREEV = JUDGED | {"freev"}
-HIFIGAN = JUDGED | {"hifigan"}
-RVQVAE = CODES | FREEV | HIFIGAN | {"rvqvae"}
+TEXTURE = JUDGED | {"texture"}
+FREEV = VALIDATED | {"freev"}
+HIFIGAN = VALIDATED | {"hifigan"}
+RVQVAE = CODES | TEXTURE | FREEV | HIFIGAN | {"rvqvae"}
 MELS = RVQVAE | {"mels"}
 SPLIT = RVQVAE  # a mel is a whole sound's, whichever side of the split it is on
 SOUNDS = MELS | {"ingest"}
@@ -70,14 +74,17 @@ SETTINGS: dict[str, Stages] = {
     **rows(RVQVAE, "rvqvae", "augmented_copies kmeans_iterations codebook_passes hidden blocks"),
     **rows(RVQVAE, "rvqvae", "dropout learning_rate batch_windows window_frames decoder_steps"),
     **rows(RVQVAE, "rvqvae", "joint_steps vae_steps vae_dim vae_beta evaluate_every_steps"),
+    **rows(TEXTURE, "texture", "hidden blocks learning_rate batch_windows window_frames steps"),
+    **rows(TEXTURE, "texture", "evaluate_every_steps sampling_steps"),
     **rows(CODES, "prior", "speeds equalisers"),  # the copies that it learns from
     **rows(PRIOR, "prior", "hidden dropout corruption augmented_share learning_rate"),
     **rows(PRIOR, "prior", "weight_decay batch_frames window_frames steps evaluate_every_steps"),
-    **rows(JUDGED, "griffinlim", "iterations momentum inversion_updates"),
-    **rows(JUDGED, "freev", "train"),  # from on to off: one player less
+    **rows(PRIOR, "prior", "told_share"),
+    **rows(VALIDATED, "griffinlim", "iterations momentum inversion_updates"),  # none is judged
+    **rows(VALIDATED, "freev", "train"),  # from on to off: one player less
     **rows(FREEV, "freev", "channels hidden blocks learning_rate batch_segments segment_frames"),
     **rows(FREEV, "freev", "stft_weight inversion_updates steps evaluate_every_steps"),
-    **rows(JUDGED, "hifigan", "train"),
+    **rows(VALIDATED, "hifigan", "train"),
     **rows(HIFIGAN, "hifigan", "upsample_rates upsample_kernels channels resblock_kernels"),
     **rows(HIFIGAN, "hifigan", "resblock_dilations mel_bands discriminator_divisor"),
     **rows(HIFIGAN, "hifigan", "discriminator_scales discriminator_periods mel_weight"),
@@ -112,12 +119,14 @@ USERS: dict[str, Stages] = {
     "mel.floor": MELS - {"prior"},
     "ingest.peak": SOUNDS - {"prior"},
     "split.tail_fraction": SPLIT - {"prior"},
-    "augment.gain_nats": PACKAGE | {"rvqvae", "codes"},
+    "augment.gain_nats": PACKAGE | {"rvqvae", "codes", "texture"},
     "rvqvae.hidden": RVQVAE - {"prior"},  # whoever loads the nets needs their shape
+    "texture.hidden": TEXTURE,
+    "texture.sampling_steps": JUDGED,
     "prior.speeds": PACKAGE | {"codes"},
     "prior.equalisers": PACKAGE | {"codes"},
     "prior.hidden": PRIOR,
-    "griffinlim.momentum": JUDGED,
+    "griffinlim.momentum": VALIDATED,
     "freev.hidden": FREEV,
     "hifigan.channels": HIFIGAN,
     "validate.generated": JUDGED,
@@ -125,13 +134,17 @@ USERS: dict[str, Stages] = {
 
 # Step -> those who are handed its result, and run again when it comes out otherwise.
 READERS: dict[str, Stages] = {
-    "ingest": frozenset({"mels", "rvqvae", "codes", "freev", "hifigan", "validate"}),
-    "mels": frozenset({"rvqvae", "codes", "freev", "hifigan", "validate"}),
-    "rvqvae": frozenset({"codes", "prior", "freev", "hifigan", "validate", "package"}),
-    "codes": frozenset({"prior", "validate"}),
+    "ingest": frozenset(
+        {"mels", "rvqvae", "codes", "texture", "judge", "freev", "hifigan", "validate"}
+    ),
+    "mels": frozenset({"rvqvae", "codes", "texture", "judge", "freev", "hifigan", "validate"}),
+    "rvqvae": JUDGED | {"codes", "texture", "prior", "freev", "hifigan"},
+    "codes": frozenset({"prior", "judge"}),
+    "texture": JUDGED,
     "prior": JUDGED,
-    "freev": JUDGED,
-    "hifigan": JUDGED,
+    "judge": VALIDATED,
+    "freev": VALIDATED,
+    "hifigan": VALIDATED,
     "validate": PACKAGE,
     "package": NONE,
 }
@@ -139,7 +152,9 @@ FAKED: list[tuple[Step, Kind]] = [
     (analyse_mels, "mels"),
     (train_rvqvae, "rvqvae"),
     (encode_codes, "codes"),
+    (train_texture, "texture"),
     (train_prior, "prior"),
+    (judge, "judgement"),
     (train_freev, "vocoder"),
     (train_hifigan, "vocoder"),
     (validate, "validation"),
@@ -336,7 +351,7 @@ VOCODERS = pytest.mark.parametrize("vocoder", ["freev", "hifigan"])
 @VOCODERS
 def test_a_vocoder_switched_on_is_trained_alone(line: Line, vocoder: str) -> None:
     line.build(changed(BASE, f"{vocoder}.train", False))
-    assert line.build(BASE) == JUDGED | {vocoder}
+    assert line.build(BASE) == VALIDATED | {vocoder}
 
 
 @VOCODERS
@@ -382,6 +397,12 @@ def file_renamed(line: Line) -> None:
 def file_in_a_subfolder(line: Line) -> None:
     (line.sounds / "inner").mkdir()
     (line.sounds / "a.wav").rename(line.sounds / "inner" / "a.wav")
+
+
+def sounds_sorted_into_folders(line: Line) -> None:
+    for name, folder in {"a": "kick", "b": "kick", "c": "snare"}.items():
+        (line.sounds / folder).mkdir(exist_ok=True)
+        (line.sounds / f"{name}.wav").rename(line.sounds / folder / f"{name}.wav")
 
 
 def folder_renamed(line: Line) -> None:
@@ -431,7 +452,8 @@ def silence_added(line: Line) -> None:
 INPUTS: dict[Callable[[Line], None], Stages] = {
     touched: NONE,
     file_renamed: NONE,
-    file_in_a_subfolder: NONE,
+    file_in_a_subfolder: NONE,  # one folder tells no sounds apart
+    sounds_sorted_into_folders: PRIOR,
     folder_renamed: NONE,
     store_moved: NONE,
     another_device: NONE,
@@ -440,7 +462,7 @@ INPUTS: dict[Callable[[Line], None], Stages] = {
     same_samples_in_another_format: frozenset({"decode"}),
     sound_added: FILES,
     sound_removed: SOUNDS,
-    sound_copied: JUDGED | {"ingest"},  # one file more to tell of, not one sound more
+    sound_copied: VALIDATED | {"ingest"},  # one file more to tell of, not one sound more
     silence_added: frozenset({"decode"}),  # it is left out
 }
 
@@ -451,6 +473,33 @@ def test_an_input_makes_again_what_hangs_on_it(line: Line, change: Callable[[Lin
     change(line)
     assert line.build(BASE) == INPUTS[change]
     assert line.build(BASE) == NONE
+
+
+def test_labels_are_read_by_the_prior_alone(line: Line) -> None:
+    line.steady = True
+    line.build(BASE)
+    sounds_sorted_into_folders(line)
+    assert line.build(BASE) == {"prior"}
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (lambda sounds: (sounds / "kick").rename(sounds / "bass drum"), PRIOR),
+        (lambda sounds: (sounds / "c.wav").rename(sounds / "kick" / "c.wav"), PRIOR),
+        (lambda sounds: (sounds / "kick" / "a.wav").rename(sounds / "kick" / "z.wav"), NONE),
+    ],
+    ids=["another name", "one sound more", "a sound renamed within"],
+)
+def test_labels_are_told_again_when_they_change(
+    line: Line, change: Callable[[Path], object], again: Stages
+) -> None:
+    sounds_sorted_into_folders(line)
+    (line.sounds / "snare" / "c.wav").rename(line.sounds / "c.wav")
+    (line.sounds / "d.wav").rename(line.sounds / "snare" / "d.wav")
+    line.build(BASE)
+    change(line.sounds)
+    assert line.build(BASE) == again
 
 
 def test_only_the_new_sound_is_decoded(line: Line) -> None:

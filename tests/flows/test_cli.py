@@ -12,9 +12,13 @@ from broken_sounds import write_broken_sounds
 from command_line import COMMAND
 from in_process import Capture, refused
 
+from core.controls import Controls
 from core.errors import AudioError
+from core.sampling import Sampling
+from flows import commands
 from flows.cli import main
 from flows.commands import COMMANDS
+from tasks.generate import Wish
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -100,6 +104,19 @@ def test_an_unknown_model_is_refused(command: str, own_store: str, capsys: Captu
         (["--focus", "-1"], "focus -1 is negative"),
         (["--diversity", "0"], "diversity 0.0 is out of range"),
         (["--diversity", "1.1"], "diversity 1.1"),
+        (["--creativity", "1,4"], "creativity 4.0 is out of range"),
+        (["--creativity", "wild"], "--creativity cannot be 'wild'; give a number, or one for each"),
+        (["--creativity", "1,"], "--creativity cannot be '1,'"),
+        (["--creativity", "0,9"], "creativity 0.0 is out of range"),
+        (["--focus", "1.5"], "--focus cannot be '1.5'; give a number"),
+        (["--focus", "0,-1"], "focus -1 is negative"),
+        (["--diversity", "1;0.9"], "--diversity cannot be '1;0.9'"),
+        (["--diversity", "1,0"], "diversity 0.0 is out of range"),
+        (["--bright", "1.1"], "brightness 1.1 is out of range; give 0 (the least of these sounds)"),
+        (["--loud", "-0.1"], "loudness -0.1 is out of range"),
+        (["--noisy", "nan"], "noisiness nan is out of range"),
+        (["--attack", "inf"], "attack inf is out of range"),
+        (["--attack", "hard"], "argument --attack: invalid float value: 'hard'"),
         (["--seconds", "0"], "a sound of 0.0 s cannot be made"),
         (["--seconds", "601"], "a sound of 601.0 s"),
         (["--seconds", "nan"], "a sound of nan s"),
@@ -115,6 +132,54 @@ def test_a_wrong_wish_is_refused(
     wrong: list[str], told: str, package: Path, own_store: str, capsys: Capture
 ) -> None:
     assert told in refused(capsys, "generate", str(package), "--store", own_store, *wrong)
+
+
+def wish_of(monkeypatch: pytest.MonkeyPatch, *options: str) -> Wish:
+    """What `distill generate kit OPTIONS` asks for; nothing is generated."""
+    heard: list[Wish] = []
+
+    def hear(_name: str, wish: Wish, *_: object) -> dict[str, object]:
+        heard.append(wish)
+        return {"sounds": [], "seconds": 0.0}
+
+    monkeypatch.setattr(commands, "generated", hear)
+    assert main(["generate", "kit", *options]) == 0
+    return heard[0]
+
+
+def test_without_options_eight_natural_sounds_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert wish_of(monkeypatch, "--seed", "1") == Wish(count=8, seed=1)
+
+
+def test_one_number_is_for_all_levels_and_several_for_one_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = wish_of(monkeypatch, "--creativity", "0.9", "--focus", "5", "--diversity", "0.8")
+    assert one.sampling == Sampling((0.9,), (5,), (0.8,))
+    each = wish_of(
+        monkeypatch, "--creativity", "1.2,1,0.8", "--focus", "0,5", "--diversity", "1,.9"
+    )
+    assert each.sampling == Sampling((1.2, 1.0, 0.8), (0, 5), (1.0, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("bright", "brightness"), ("loud", "loudness"), ("noisy", "noisiness"), ("attack", "attack")],
+)
+def test_each_control_is_asked_for_by_itself(
+    monkeypatch: pytest.MonkeyPatch, option: str, name: str
+) -> None:
+    assert wish_of(monkeypatch, f"--{option}", "0.25").controls == Controls(**{name: 0.25})
+
+
+def test_a_label_and_a_prompt_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wish = wish_of(monkeypatch, "--like", "kick", "--prompt", "hit.wav")
+    assert wish.like == "kick"
+    assert wish.prompt == str(tmp_path / "hit.wav")  # wherever the flow runs
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["build"], ["generate"], ["plan"]])

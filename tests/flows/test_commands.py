@@ -90,6 +90,16 @@ def test_a_package_that_says_little_is_inspected(
     assert capsys.readouterr().out.startswith("kit: ")
 
 
+def test_labels_are_listed_where_there_are_labels(
+    package: Path, tmp_path: Path, own_store: str, capsys: Capture
+) -> None:
+    write_package(tmp_path / "a.distill", {"labels": ["kick", "snare\x1b[2J"]}, ENTRIES)
+    assert main(["inspect", str(tmp_path / "a.distill"), "--store", own_store]) == 0
+    assert "labels: kick, snare\\x1b[2J" in capsys.readouterr().out.splitlines()
+    assert main(["inspect", str(package), "--store", own_store]) == 0
+    assert "labels" not in capsys.readouterr().out
+
+
 def test_what_a_package_says_cannot_steer_the_terminal(
     tmp_path: Path, own_store: str, capsys: Capture
 ) -> None:

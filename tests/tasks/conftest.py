@@ -1,5 +1,6 @@
-"""One small model that the tests of tasks share."""
+"""The small models that the tests of tasks share: of one folder, and of two."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,4 +28,23 @@ def line(sounds_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
 def model(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Model:
     path = tmp_path_factory.mktemp("models") / "kit.distill"
     path.write_bytes(line.store.read_bytes(line.package.digest))
+    return Model(path)
+
+
+@pytest.fixture(scope="session")
+def labelled(line: Line, sounds_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The same sounds in two folders, one of them in neither; only the prior is made again."""
+    folder = tmp_path_factory.mktemp("sorted")
+    for place, numbers in {"high": "345", "low": "012"}.items():
+        (folder / place).mkdir()
+        for number in numbers:
+            shutil.copy(sounds_folder / f"{number}.wav", folder / place)
+    shutil.move(folder / "low" / "2.wav", folder / "loose.wav")
+    return built(folder, Path(line.run.folder), "cpu")
+
+
+@pytest.fixture(scope="session")
+def labelled_model(labelled: Line, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = tmp_path_factory.mktemp("models") / "kit.distill"
+    path.write_bytes(labelled.store.read_bytes(labelled.package.digest))
     return Model(path)

@@ -6,6 +6,7 @@ from small_line import Line
 from artifacts.code_table import CodeRow, Role, read_codes
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
+from core.descriptors import descriptors
 from core.rvqvae import RvqVae
 
 
@@ -33,6 +34,8 @@ def test_every_part_is_encoded_as_the_frozen_model_does(line: Line) -> None:
             codes = model.encode(parts.log_mel(part)[None])[0]
             assert torch.equal(torch.from_numpy(row.codes), codes)
             assert len(codes) == -(-part.frames // 2)
+            described = descriptors(parts.log_mel(part), line.config.mel)
+            assert torch.equal(torch.from_numpy(row.descriptors), described)
 
 
 def test_every_training_part_has_a_copy_at_each_speed_and_equaliser(line: Line) -> None:
@@ -47,3 +50,10 @@ def test_codes_are_of_the_codebook(line: Line) -> None:
         for row in rows(line, role):
             assert row.codes.min() >= 0
             assert row.codes.max() < 8
+
+
+def test_a_copy_is_described_as_it_sounds_itself(line: Line) -> None:
+    own = {row.sound: row.descriptors for row in rows(line, "train")}
+    for row in rows(line, "augmented"):
+        assert row.descriptors.shape == (4,)
+        assert not (row.descriptors == own[row.sound]).all()

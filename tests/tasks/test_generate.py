@@ -1,17 +1,23 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from broken_sounds import tone
 
 from artifacts.model import Model
 from artifacts.store import sha256_of
-from core.errors import ConfigError
+from core import generation
+from core.controls import Controls
+from core.errors import AudioError, ConfigError
+from core.mel import log_mel
 from core.sampling import Sampling
-from tasks.generate import NewSound, Wish, free_path, fresh_seed, generate_sounds
+from tasks.generate import NewSound, Wish, free_path, fresh_seed, generate_sounds, prompt_mel
 
 CPU = torch.device("cpu")
 
@@ -96,7 +102,7 @@ def test_sounds_have_the_seeds_that_follow_and_a_whole_file_each(
 
 
 def test_the_same_wish_gives_the_same_files_again(model: Model, tmp_path: Path) -> None:
-    wish = Wish(2, seed=5, sampling=Sampling(temperature=0.8))
+    wish = Wish(2, seed=5, sampling=Sampling(temperature=(0.8,)))
     assert generated(model, tmp_path, wish) == generated(model, tmp_path, wish)
     assert len(list(tmp_path.glob("*.wav"))) == 2
 
@@ -107,7 +113,8 @@ def test_a_sidecar_recreates_its_sound_alone(model: Model, tmp_path: Path) -> No
     assert recipe["file"] == Path(made[3].path).name
     assert recipe["model"] == {"name": "kit", "sha256": sha256_of(model.path)}
     wish = recipe["wish"]
-    again = Wish(**{**wish, "sampling": Sampling(**wish["sampling"])})
+    parts = {"sampling": Sampling(**wish["sampling"]), "controls": Controls(**wish["controls"])}
+    again = Wish(**{**wish, **parts})
     (alone,) = generated(model, tmp_path / "alone", again)
     assert alone.sha256 == made[3].sha256 == recipe["sha256"]
 
@@ -140,3 +147,149 @@ def test_the_file_may_be_renamed_and_the_sounds_keep_the_models_name(
     shutil.copy(model.path, tmp_path / "renamed.distill")
     (made,) = generated(Model(tmp_path / "renamed.distill"), tmp_path, Wish(1, 0.1, seed=3))
     assert Path(made.path).name == "kit-000003.wav"
+
+
+# --- what is asked of them
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], list[float]]]:
+    """The labels, and the ranks of the first sound, that the prior is told at each drawing."""
+    heard: list[tuple[list[int], list[float]]] = []
+    sample = generation.sample_codes
+
+    def listening(*arguments: Any) -> list[torch.Tensor]:
+        conditions = arguments[4]
+        heard.append((conditions.label.tolist(), conditions.ranks[0].tolist()))
+        return sample(*arguments)
+
+    monkeypatch.setattr(generation, "sample_codes", listening)
+    return heard
+
+
+@pytest.mark.parametrize(("name", "number"), [("high", 0), ("low", 1)])
+def test_like_tells_the_prior_the_label(
+    labelled_model: Model, tmp_path: Path, told: list, name: str, number: int
+) -> None:
+    generated(labelled_model, tmp_path, Wish(3, 0.1, like=name))
+    assert {label for labels, _ in told for label in labels} == {number}
+
+
+def test_a_label_that_the_model_lacks_is_refused(labelled_model: Model, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no label middle; use high, low"):
+        generated(labelled_model, tmp_path / "out", Wish(1, like="middle"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_one_folder_knows_no_labels(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no label low; it was built from .* one folder"):
+        generated(model, tmp_path, Wish(1, like="low"))
+
+
+def test_controls_tell_the_prior_the_ranks(model: Model, tmp_path: Path, told: list) -> None:
+    controls = Controls(brightness=0.0, loudness=0.25, noisiness=0.5, attack=1.0)
+    generated(model, tmp_path, Wish(1, 0.1, controls=controls))
+    assert told[0][1] == [0.0, 0.25, 0.5, 1.0]
+
+
+def test_what_is_not_asked_is_not_told(model: Model, tmp_path: Path, told: list) -> None:
+    generated(model, tmp_path, Wish(1, 0.1))
+    assert np.isnan(told[0][1]).all()
+
+
+@pytest.fixture
+def prompt(tmp_path: Path) -> str:
+    """A tone of 0.2 s."""
+    path = tmp_path / "prompt.wav"
+    soundfile.write(path, tone(0.2, 44_100, 240), 44_100)
+    return str(path)
+
+
+def test_every_sound_goes_on_from_the_prompt(
+    model: Model, tmp_path: Path, prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[torch.Tensor] = []
+    sample = generation.sample_codes
+
+    def listening(*arguments: Any) -> list[torch.Tensor]:
+        drawn.extend(sample(*arguments))
+        return drawn[-len(arguments[1]) :]
+
+    monkeypatch.setattr(generation, "sample_codes", listening)
+    wish = Wish(6, prompt=prompt, vocoder="griffinlim")
+    generated(model, tmp_path, wish)
+    instrument = model.instrument("griffinlim", CPU)
+    known = instrument.rvqvae.encode(prompt_mel(model, wish)[None])[0]
+    assert len(known) == 9  # 17 mel frames of 512 samples
+    assert all(torch.equal(codes[:9], known) for codes in drawn)
+    assert max(len(codes) for codes in drawn) > 9
+
+
+def test_a_prompt_is_heard_as_loud_as_the_set_would_have_made_it(model: Model, prompt: str) -> None:
+    wave, _ = soundfile.read(prompt, dtype="float32")
+    as_loud = torch.from_numpy(wave * model.gain)[None]
+    expected = log_mel(as_loud, model.config.mel)[0].T
+    torch.testing.assert_close(prompt_mel(model, Wish(prompt=prompt)), expected, atol=1e-4, rtol=0)
+
+
+def test_a_sidecar_says_which_prompt_it_was(model: Model, tmp_path: Path, prompt: str) -> None:
+    (made,) = generated(model, tmp_path / "out", Wish(1, 0.4, prompt=prompt))
+    recipe = json.loads(Path(made.sidecar).read_text())
+    assert recipe["prompt_sha256"] == hashlib.sha256(Path(prompt).read_bytes()).hexdigest()
+    (without,) = generated(model, tmp_path / "out", Wish(1, 0.4))
+    assert "prompt_sha256" not in json.loads(Path(without.sidecar).read_text())
+
+
+def test_an_exact_length_counts_the_prompt(model: Model, tmp_path: Path, prompt: str) -> None:
+    (made,) = generated(model, tmp_path / "out", Wish(1, 0.4, prompt=prompt, sample_rate=44_100))
+    assert soundfile.info(made.path).frames == 17_640
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2])
+def test_a_prompt_that_leaves_nothing_to_go_on_with_is_refused(
+    model: Model, tmp_path: Path, prompt: str, seconds: float
+) -> None:
+    with pytest.raises(AudioError) as caught:
+        generated(model, tmp_path / "out", Wish(1, seconds, prompt=prompt))
+    assert str(caught.value) == "prompt.wav is 0.20 s long; ask for --seconds beyond that"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, ""),
+        (b"", ""),
+        (b"no sound at all", ""),
+        ("silent", "silent"),
+        ("short", "0.010 s long"),
+    ],
+)
+def test_a_prompt_that_is_no_sound_is_refused_by_its_name(
+    model: Model, tmp_path: Path, content: bytes | str | None, reason: str
+) -> None:
+    path = tmp_path / "my prompt.wav"
+    match content:
+        case bytes():
+            path.write_bytes(content)
+        case "silent":
+            soundfile.write(path, np.zeros(9000), 44_100)
+        case "short":
+            soundfile.write(path, tone(0.01, 44_100, 300), 44_100)
+    with pytest.raises(AudioError, match=rf"^my prompt\.wav .*{reason}.*; ") as caught:
+        generated(model, tmp_path / "out", Wish(1, prompt=str(path)))
+    assert "\n" not in str(caught.value)
+
+
+def test_levels_may_be_drawn_each_in_its_own_way(model: Model, tmp_path: Path) -> None:
+    safe = Sampling(top_k=(1,))  # the likeliest code, whatever the seed
+    both = [
+        generated(model, tmp_path / name, Wish(2, 0.3, sampling=sampling))
+        for name, sampling in (
+            ("safe", safe),
+            ("named", Sampling(top_k=(1, 1, 1))),
+            ("free below", Sampling(top_k=(1, 0))),
+        )
+    ]
+    sums = [[one.sha256 for one in made] for made in both]
+    assert sums[0] == sums[1] != sums[2]

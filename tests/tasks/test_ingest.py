@@ -10,11 +10,13 @@ import soundfile
 from broken_sounds import tone, write_broken_sounds, write_good_sounds
 
 from artifacts.audio_decode import Decoded, ReadError, decode
-from artifacts.sound_set import SoundSet
+from artifacts.refs import Ref
+from artifacts.sound_set import Sound, SoundSet
 from core.config import IngestConfig
 from core.errors import AudioError
+from core.prior import UNKNOWN
 from tasks import ingest
-from tasks.ingest import Ingested, gather_sounds, ingest_folder
+from tasks.ingest import Ingested, gather_sounds, ingest_folder, labels_of
 from tasks.step import Run
 
 CONFIG = IngestConfig()
@@ -191,3 +193,75 @@ def test_what_a_file_s_bytes_are_not_to_blame_for_is_tried_again(
     monkeypatch.setattr(ingest, "decode", decode)
     path.write_bytes(content)
     assert ingested(run, folder).rejected == []
+
+
+# --- labels
+
+
+def told(run: Run, *names: str, copies: tuple[str, ...] = ()) -> tuple[list[str], dict[str, str]]:
+    """The labels of a set of sounds of these names, and each sound's by its name.
+
+    Args:
+        copies: more files, each with the samples of the last name.
+    """
+    digests = {name: f"{number:064x}" for number, name in enumerate(names)}
+    named = [(name, Ref("sound", "", {"audio": digest})) for name, digest in digests.items()]
+    named += [(name, named[-1][1]) for name in copies]
+    order = sorted(digests.values())
+    sounds = SoundSet(44_100, 1.0, tuple(Sound(digest, 9, 1.0) for digest in order))
+    found = run.store.read_json(labels_of(run, sounds.store(run.store), named).digest)
+    assert isinstance(found, dict)
+    of = dict(zip(order, found["of"], strict=True)) if found["of"] else {}
+    labels = {name: found["names"][of[digest]] for name, digest in digests.items()
+              if of.get(digest, UNKNOWN) != UNKNOWN}  # fmt: skip
+    return found["names"], labels
+
+
+def test_a_sounds_label_is_the_name_of_its_folder(run: Run) -> None:
+    names, labels = told(run, "snare/1.wav", "kick/1.wav", "kick/2.wav")
+    assert names == ["kick", "snare"]
+    assert labels == {"snare/1.wav": "snare", "kick/1.wav": "kick", "kick/2.wav": "kick"}
+
+
+def test_the_outermost_folder_counts(run: Run) -> None:
+    assert told(run, "kick/soft/1.wav", "snare/soft/1.wav")[0] == ["kick", "snare"]
+
+
+def test_a_sound_outside_the_folders_has_no_label(run: Run) -> None:
+    names, labels = told(run, "kick/1.wav", "snare/1.wav", "loose.wav")
+    assert names == ["kick", "snare"]
+    assert "loose.wav" not in labels
+
+
+@pytest.mark.parametrize(
+    "names", [("1.wav", "2.wav"), ("kick/1.wav", "kick/2.wav"), ("kick/1.wav", "loose.wav")]
+)
+def test_without_two_folders_there_are_no_labels(run: Run, names: tuple[str, ...]) -> None:
+    assert told(run, *names) == ([], {})
+
+
+def test_a_sound_in_two_folders_has_the_label_that_is_first_in_the_alphabet(run: Run) -> None:
+    names, labels = told(run, "kick/1.wav", "tom/1.wav", "snare/1.wav", copies=("kick/9.wav",))
+    assert labels["snare/1.wav"] == "kick"
+    assert names == ["kick", "tom"]  # no sound is left that is a snare alone
+
+
+def test_a_sound_that_lies_outside_the_folders_too_has_the_label_of_its_folder(run: Run) -> None:
+    _, labels = told(run, "snare/1.wav", "kick/1.wav", copies=("a.wav", "z.wav"))
+    assert labels["kick/1.wav"] == "kick"
+
+
+def test_of_more_than_64_folders_those_of_the_fewest_sounds_are_no_labels(run: Run) -> None:
+    common = [f"{folder:02}/{sound}.wav" for folder in range(1, 65) for sound in range(2)]
+    names, labels = told(run, "00/rare.wav", *common)
+    assert names == [f"{folder:02}" for folder in range(1, 65)]
+    assert "00/rare.wav" not in labels
+    assert len(labels) == 128
+
+
+def test_labels_do_not_hang_on_the_order_of_the_files(run: Run, folder: Path) -> None:
+    (folder / "other").mkdir()
+    (folder / "a.wav").rename(folder / "other" / "a.wav")
+    found = ingested(run, folder)
+    sounds = gather_sounds.direct(run, [ref for _, ref in found.sounds], CONFIG).ref
+    assert labels_of(run, sounds, found.sounds) == labels_of(run, sounds, found.sounds[::-1])

@@ -21,6 +21,7 @@ def test_the_package_is_whole_and_holds_what_was_trained(line: Line, model: Mode
     package, store = model.package, line.store
     for name, ref in {
         "rvqvae": line.rvqvae,
+        "texture": line.texture,
         "prior": line.prior,
         "vocoder-freev": line.vocoders["freev"],
         "vocoder-hifigan": line.vocoders["hifigan"],
@@ -43,12 +44,14 @@ def test_the_manifest_has_the_contracts_keys(line: Line, model: Model) -> None:
     assert metrics["prior"].keys() >= {
         "nats_per_frame", "unigram_nats_per_frame", "overlap_8gram", "overlap_8gram_real",
     }  # fmt: skip
+    assert metrics["realism"] == record_of(line.store, line.judgement)["realism"]
     for row in metrics["vocoders"].values():
         assert row.keys() >= {"log_mel_l1", "mr_stft"}
     assert manifest["vocoder"] in metrics["vocoders"]
     for gate in manifest["gates"].values():
         assert gate.keys() >= {"value", "limit", "passed"}
-    assert manifest["train"].keys() >= {"files", "seconds_of_audio"}
+    assert manifest["train"].keys() >= {"files", "seconds_of_audio", "gain"}
+    assert manifest["labels"] == []  # all sounds lie in one folder
     assert model.config == line.config
 
 
@@ -60,7 +63,8 @@ def test_the_same_sounds_elsewhere_give_the_same_model_byte_for_byte(
         folder.mkdir(exist_ok=True)
         shutil.copy(path, folder / f"sound {number}.wav")
     again = built(folder, tmp_path / "store", "auto")
-    for stage in ("sounds", "mels", "rvqvae", "codes", "prior", "vocoders", "validation"):
+    stages = ("sounds", "mels", "rvqvae", "codes", "texture", "labels", "prior", "judgement")
+    for stage in (*stages, "vocoders", "validation"):
         assert getattr(again, stage) == getattr(line, stage), stage
     assert again.package == line.package
 
@@ -73,7 +77,7 @@ def test_a_training_cut_short_ends_as_if_it_never_was(
     shutil.copytree(line.run.folder, store)
     shutil.rmtree(store / "memos" / "prior")
     run = Run(str(store), "cpu")
-    arguments = (line.codes, line.rvqvae, line.config.prior, 0)
+    arguments = (line.codes, line.rvqvae, line.labels, line.config.prior, 0)
     monkeypatch.setattr(Checkpoints, "save", cut_after(saves, Checkpoints.save))
     with pytest.raises(KeyboardInterrupt):
         train_prior.direct(run, *arguments)

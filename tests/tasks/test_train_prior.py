@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from collections import Counter
 
@@ -5,10 +6,16 @@ import pytest
 import torch
 from small_line import Line
 
+from artifacts.code_table import read_codes, sequences
+from artifacts.sound_set import SoundSet
 from artifacts.weights import load_weights
-from core.prior import Prior
-from tasks.train_prior import sequences
+from core.config import PriorConfig
+from core.prior import UNKNOWN, Prior
+from core.prior_training import CodeSequence
+from tasks.train_prior import examples, nats_of_labels
 from tasks.validate import record_of
+
+CPU = torch.device("cpu")
 
 
 def test_the_prior_plays_the_codebooks_of_the_rvqvae(line: Line) -> None:
@@ -30,6 +37,9 @@ def test_after_tails_were_held_out_it_is_refitted_on_whole_sounds(line: Line) ->
 def test_nats_of_plain_counting_are_those_of_a_counter(line: Line) -> None:
     path = line.store.path(line.codes.digest)
     train, held_out = sequences(path, "train"), sequences(path, "held_out")
+    # Every end was held out: how often sounds end cannot be counted, and is not asked.
+    assert not any(one.ends for one in train)
+    held_out = [dataclasses.replace(one, ends=False) for one in held_out]
     counted, frames = 0.0, sum(len(one.targets(8)) for one in held_out)
     for level in range(train[0].codes.shape[1]):
         # level 0 has the end as a ninth class
@@ -54,3 +64,103 @@ def test_figures_are_of_all_levels_together(line: Line) -> None:
         per_level = record["per_level"][name]
         assert len(per_level) == record_of(line.store, line.rvqvae)["sizes"]["levels"]
         assert record[f"{name}_per_frame"] == pytest.approx(sum(per_level))
+
+
+def prior_of(line: Line) -> Prior:
+    weights = load_weights(line.store, line.prior.parts["weights"])
+    return Prior.from_weights(weights, line.config.prior)
+
+
+def test_new_sounds_are_modelled_on_the_whole_training_sounds(line: Line) -> None:
+    examples = prior_of(line).examples
+    whole = read_codes(line.store.path(line.codes.digest), "whole")
+    assert examples[:, 0].tolist() == [len(one.codes) for one in whole]
+    assert examples[:, 1].tolist() == [UNKNOWN] * 6  # all in one folder
+
+
+def test_ranks_put_the_training_sounds_in_the_order_of_their_descriptors(line: Line) -> None:
+    prior, path = prior_of(line), line.store.path(line.codes.digest)
+    values = torch.stack([torch.from_numpy(one.descriptors) for one in read_codes(path, "train")])
+    # The scales are quantiles: they begin at the least sound's value and end at the most's.
+    torch.testing.assert_close(prior.scales[:, 0], values.amin(0))
+    torch.testing.assert_close(prior.scales[:, -1], values.amax(0))
+    whole = torch.stack([torch.from_numpy(one.descriptors) for one in read_codes(path, "whole")])
+    ranks = prior.examples[:, 2:]
+    for value, rank in zip(whole.T, ranks.T, strict=True):
+        assert rank[value.argsort()].tolist() == sorted(rank.tolist())
+    assert (float(ranks.min()), float(ranks.max())) == (0, 1)
+
+
+def test_the_counts_are_probabilities_of_every_code(line: Line) -> None:
+    prior = prior_of(line)
+    assert prior.counted.shape == (prior.levels, 9, 8)
+    torch.testing.assert_close(prior.counted.exp().sum(-1), torch.ones(prior.levels, 9))
+
+
+def test_the_counts_of_the_packaged_prior_are_of_whole_sounds(line: Line) -> None:
+    whole = sequences(line.store.path(line.codes.digest), "whole")
+    first = Counter(one.codes[0, 0].item() for one in whole)
+    counted = prior_of(line).counted[0, 8]  # what level 0 begins with
+    assert counted.argmax().item() == first.most_common(1)[0][0]
+    codes = torch.cat([one.codes[:, 0] for one in whole])
+    single = (torch.bincount(codes, minlength=8) + 0.5) / (len(codes) + 4)
+    # Six beginnings were counted: 6 / (6 + 5) of the weight is theirs.
+    expected = [6 / 11 * first[code] / 6 + 5 / 11 * single[code].item() for code in range(8)]
+    assert counted.exp().tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_share_of_the_counts_is_kept_for_every_level(line: Line) -> None:
+    prior, record = prior_of(line), record_of(line.store, line.prior)
+    assert record["counted_share"] == prior.counted_share.tolist()
+    assert all(0 <= share <= 0.9 for share in record["counted_share"])
+
+
+def test_without_labels_none_are_learnt(line: Line) -> None:
+    record = record_of(line.store, line.prior)
+    assert (record["labels"], record["label_nats"]) == ([], {})
+    assert prior_of(line).label.weight.shape == (0, 16)
+
+
+def test_every_sound_is_an_example_of_its_folder(line: Line, labelled: Line) -> None:
+    assert labelled.codes == line.codes
+    record = record_of(labelled.store, labelled.prior)
+    assert record["labels"] == ["high", "low"]
+    names = {ref.parts["audio"]: name for name, ref in labelled.files.sounds}
+    expected = [
+        {"high": 0, "low": 1}.get(names[one.digest].partition("/")[0], UNKNOWN)
+        for one in SoundSet.load(labelled.store, labelled.sounds).sounds
+    ]
+    assert sorted(expected) == [-1, 0, 0, 0, 1, 1]
+    assert prior_of(labelled).examples[:, 1].tolist() == expected
+
+
+def test_right_labels_are_held_against_wrong_ones(labelled: Line) -> None:
+    nats = record_of(labelled.store, labelled.prior)["label_nats"]
+    assert nats.keys() == {"right", "wrong"}
+    assert nats["right"] != nats["wrong"]
+
+
+def untrained(labels: int) -> Prior:
+    """Which says the same whatever label it is told."""
+    codebooks = torch.linspace(-1, 1, 8)[None, :, None].expand(1, 8, 4).clone()
+    return Prior(codebooks, PriorConfig(hidden=8), labels=labels).eval()
+
+
+def test_a_label_that_says_nothing_makes_right_and_wrong_alike() -> None:
+    sounds = [CodeSequence(torch.zeros(5, 1, dtype=torch.long), label=label) for label in (0, 1)]
+    nats = nats_of_labels(untrained(3), sounds, CPU)
+    assert nats["right"] == pytest.approx(nats["wrong"])
+
+
+def test_sounds_without_a_label_say_nothing_of_labels() -> None:
+    assert nats_of_labels(untrained(3), [CodeSequence(torch.zeros(5, 1).long())], CPU) == {}
+
+
+def test_an_example_has_a_length_a_label_and_ranks() -> None:
+    ranks = (0.25, 0.5, 0.75, 1.0)
+    sounds = [
+        CodeSequence(torch.zeros(7, 2).long(), label=2, ranks=ranks),
+        CodeSequence(torch.zeros(5, 2).long(), first=3, label=1, ranks=ranks),  # a tail
+        CodeSequence(torch.zeros(2000, 2).long(), ranks=ranks),  # beyond 30 s
+    ]
+    assert examples(sounds).tolist() == [[7, 2, *ranks], [1300, -1, *ranks]]

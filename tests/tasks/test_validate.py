@@ -19,12 +19,15 @@ def test_the_winner_is_nearest_to_the_held_out_sounds_from_the_models_own_mel(li
 
 def test_every_gate_has_a_value_a_limit_and_what_to_do(line: Line) -> None:
     gates = record_of(line.store, line.validation)["gates"]
-    assert set(gates) == {"utilisation", "reconstruction", "prior", "copying", "vocoder"}
+    assert set(gates) == {
+        "utilisation", "reconstruction", "prior", "counting", "copying", "nearness", "grain",
+        "likeness", "variety", "vocoder",
+    }  # fmt: skip
     for name, gate in gates.items():
         assert math.isfinite(gate["value"])
         assert math.isfinite(gate["limit"])
-        judged = name != "utilisation"  # which is counted on the training sounds
-        assert ("judged on little" in gate["text"]) == judged  # few files
+        if name not in ("utilisation", "grain"):  # which are of the training sounds
+            assert "judged on little" in gate["text"]  # few files
 
 
 def test_every_clip_is_stored_and_as_long_as_its_original(line: Line) -> None:
@@ -55,3 +58,22 @@ def test_files_and_seconds_are_of_the_set(line: Line) -> None:
 def test_judged_sounds_are_spread_evenly(count: int, most: int, expected: list[int]) -> None:
     parts = [Part(number, 0, 10) for number in range(count)]
     assert [part.sound for part in spread(parts, most)] == expected
+
+
+def test_the_gain_is_kept_so_that_a_prompt_can_be_made_as_loud(line: Line) -> None:
+    # The loudest of the tones peaks at 0.95 after it.
+    loudest = max(
+        abs(soundfile.read(line.store.path(digest), samplerate=44_100, channels=1,
+                           format="RAW", subtype="FLOAT")[0]).max()
+        for digest in line.sounds.parts.values()
+    )  # fmt: skip
+    gain = record_of(line.store, line.validation)["gain"]
+    assert gain * loudest == pytest.approx(0.95, rel=1e-6)
+
+
+def test_labels_are_checked_where_there_are_labels(line: Line, labelled: Line) -> None:
+    gates = record_of(labelled.store, labelled.validation)["gates"]
+    nats = record_of(labelled.store, labelled.prior)["label_nats"]
+    assert set(gates) - set(record_of(line.store, line.validation)["gates"]) == {"labels"}
+    assert gates["labels"]["value"] == nats["right"]
+    assert gates["labels"]["passed"] == (nats["right"] <= 0.99 * nats["wrong"])

@@ -18,7 +18,17 @@ from pathlib import Path
 
 import pytest
 
-from tasks import encode_codes, ingest, mels, package, train_prior, train_rvqvae, train_vocoder
+from tasks import (
+    encode_codes,
+    ingest,
+    mels,
+    package,
+    train_prior,
+    train_rvqvae,
+    train_texture,
+    train_vocoder,
+)
+from tasks import judge as judging
 from tasks import validate as validation
 from tasks.step import Step
 
@@ -29,7 +39,9 @@ STEPS: list[Step] = [
     mels.analyse_mels,
     train_rvqvae.train_rvqvae,
     encode_codes.encode_codes,
+    train_texture.train_texture,
     train_prior.train_prior,
+    judging.judge,
     train_vocoder.train_freev,
     train_vocoder.train_hifigan,
     validation.validate,

@@ -1,0 +1,64 @@
+"""Long sounds: in stretches they are what they are at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from core import continuous
+from core.config import FreevConfig, GriffinLimConfig, HifiganConfig, MelConfig
+from core.continuous import long_wave
+from core.freev import Freev, FreevNet
+from core.griffinlim import GriffinLim
+from core.hifigan import Hifigan, HifiganGenerator
+from core.mel import log_mel
+from core.vocoder import Vocoder
+
+CPU, MEL = torch.device("cpu"), MelConfig()
+
+
+def networks() -> dict[str, Vocoder]:
+    """Every weight random, so that everything within reach is heard."""
+    torch.manual_seed(0)
+    net = FreevNet(FreevConfig(channels=8, hidden=16, blocks=8), MEL)
+    generator = HifiganGenerator(HifiganConfig(channels=32), weight_norm=False)
+    with torch.no_grad():
+        net.magnitude.weight.normal_(0, 0.1)
+        for parameter in generator.parameters():
+            parameter.normal_(0, 0.1)
+    return {"freev": Freev(net, CPU), "hifigan": Hifigan(generator, CPU)}
+
+
+@pytest.fixture
+def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuous, "STRETCH_FRAMES", 64)
+
+
+def noise_mel(frames: int) -> torch.Tensor:
+    wave = 0.1 * torch.randn(frames * 512, generator=torch.Generator().manual_seed(1))
+    return log_mel(wave[None], MEL)[0].T
+
+
+@pytest.mark.usefixtures("short_stretches")
+@pytest.mark.parametrize("name", ["freev", "hifigan"])
+@pytest.mark.parametrize("frames", [150, 192])  # the last stretch is short, or whole
+def test_network_in_stretches_equals_the_whole(name: str, frames: int) -> None:
+    vocoder, mel = networks()[name], noise_mel(frames)
+    whole = vocoder.wave(mel).numpy()
+    assert np.abs(long_wave(vocoder, mel, MEL) - whole).max() < 1e-5 * np.abs(whole).max()
+
+
+@pytest.mark.usefixtures("short_stretches")
+def test_griffin_lim_has_no_jump_and_no_change_of_level_where_stretches_meet() -> None:
+    vocoder, mel = GriffinLim(GriffinLimConfig(iterations=8), MEL), noise_mel(150)
+    again = log_mel(torch.from_numpy(long_wave(vocoder, mel, MEL))[None], MEL)[0].T
+    jumps, level = again.diff(dim=0).abs().mean(1), again.exp().square().mean(1).log() / 2
+    seams = torch.zeros(150, dtype=torch.bool)
+    for seam in (50, 100):
+        seams[seam - 10 : seam + 10] = True
+    assert jumps[seams[1:]].max() < 1.1 * jumps[~seams[1:]].max()
+    assert abs(level[seams].mean() - level[~seams].mean()) < 0.1
+
+
+def test_short_sound_is_vocoded_at_once() -> None:
+    vocoder, mel = GriffinLim(GriffinLimConfig(iterations=2), MEL), noise_mel(30)
+    assert np.array_equal(long_wave(vocoder, mel, MEL), vocoder.wave(mel).numpy())
