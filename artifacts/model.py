@@ -65,10 +65,11 @@ class Model:
         Raises:
             ConfigError: the model has no such label.
         """
+        name = printable(name)  # as scanned folders' names are
         if name not in self.labels:
             known = ", ".join(printable(label) for label in self.labels)
             hint = f"use {known}" if known else "it was built from sounds in one folder"
-            raise ConfigError(f"{self.path.name} has no label {printable(name)}; {hint}")
+            raise ConfigError(f"{self.path.name} has no label {name}; {hint}")
         return self.labels.index(name)
 
     @property
@@ -163,14 +164,8 @@ def _check_prior(prior: Mapping[str, Tensor], labels: int) -> None:
         raise ValueError(f"scales cannot have shape {tuple(scales.shape)}")
     if len(prior["label.weight"]) != labels:
         raise ValueError(f"{len(prior['label.weight'])} labels are learnt, {labels} are named")
-    levels, codes, _ = prior["codebooks"].shape
-    if prior["counted"].shape != (levels, codes + 1, codes):
-        raise ValueError(f"counted cannot have shape {tuple(prior['counted'].shape)}")
     if examples.is_meta:
         return
-    share = prior["counted_share"]
-    if not bool(((share >= 0) & (share < 1)).all()):
-        raise ValueError("a share of the counts is not in 0 to 1")
     length, label, ranks = examples[:, 0], examples[:, 1], examples[:, 2:]
     if not bool(((length >= 1) & (length <= LONGEST_NATURAL)).all()):
         raise ValueError(f"an example's length is not in 1 to {LONGEST_NATURAL}")

@@ -29,7 +29,12 @@ from core.griffinlim import GriffinLim
 from core.mel import log_mel
 from core.presets import configured
 from core.realism import FrameSpace
+from core.rvqvae import ContinuousVae, RvqVae
+from core.rvqvae_fit import first_levels, fit_linear_start
+from core.rvqvae_training import CodecStage, CodecTrainer
+from core.sizing import training_steps
 from core.split import Split
+from core.training import Fit
 from tasks.encode_codes import encode_codes
 from tasks.ingest import gather_sounds, ingest_folder, labels_of, split_of
 from tasks.judge import judge, loaded, read_by_judge
@@ -43,6 +48,7 @@ from tasks.validate import record_of
 ASKED = 64  # sounds for each control
 LIKE = "tabla"
 LONG_SECONDS = 60.0
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,45 @@ def figures(name: str, seed: int, model: Trained) -> dict[str, str]:
     }
 
 
+def folds_l1(model: Trained, config: BuildConfig) -> float:
+    """L1 beside the VAE's on whole files that were left out, five times over.
+
+    For sets that are too small to hold files out of the build itself; levels and codes as there.
+    """
+    whole = [model.data.log_mel(part) for part in model.data.whole]
+    folds = min(FOLDS, len(whole))
+    ours, yardsticks = 0.0, 0.0
+    for fold in range(folds):
+        train = [one for place, one in enumerate(whole) if place % folds != fold]
+        held_out = whole[fold::folds]
+        frames = sum(len(one) for one in held_out)
+        codes, yardstick = fold_l1(train, held_out, model.rvqvae["sizes"], config)
+        ours, yardsticks = ours + frames * codes, yardsticks + frames * yardstick
+    return ours / yardsticks
+
+
+def fold_l1(
+    train: Sequence[Tensor], held_out: Sequence[Tensor], sizes: dict[str, int], config: BuildConfig
+) -> tuple[float, float]:
+    """Held-out L1 of an RVQ-VAE and of a continuous VAE trained on some mels."""
+    mel, codec, augment, seed = config.mel, config.rvqvae, config.augment, config.seed
+    start = fit_linear_start(train, sizes["codebook_size"], mel, codec, augment, seed)
+    frames = sum(-(-len(one) // codec.stack_frames) for one in train)
+
+    def best(stage: CodecStage, net: RvqVae | ContinuousVae, full: int) -> float:
+        steps, device = training_steps(frames, full), torch.device("cpu")
+        trainer = CodecTrainer(net, stage, steps, train, held_out, augment, seed, device)
+        fit = Fit(trainer, steps, codec.evaluate_every_steps)
+        for _ in fit:
+            pass
+        return fit.best_loss
+
+    torch.manual_seed(seed)
+    yardstick = best("vae", ContinuousVae(start, mel, codec), codec.vae_steps)
+    levels = RvqVae(first_levels(start, sizes["levels"]), mel, codec)
+    return best("decoder", levels, codec.decoder_steps), yardstick
+
+
 def waves(model: Trained, seeds: Sequence[int], request: Request) -> list[Tensor]:
     """(F, M) log mels of new sounds, measured on their waves."""
     mel = model.instrument.mel
@@ -214,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--sets", nargs="+", help="beginnings of their names; all by default")
     parser.add_argument("--store", help="kept and used again; a temporary one by default")
+    parser.add_argument("--folds", action="store_true", help="L1 by k-fold of small sets too")
     parser.add_argument("--no-controls", action="store_true", help="the table only")
     asked = parser.parse_args(arguments)
     rows = []
@@ -226,8 +272,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if asked.sets and not name.startswith(tuple(asked.sets)):
                     continue
                 folder = linked(files, Path(scratch) / f"{seed}-{name}", by_kind=False)
-                rows.append(figures(name, seed, trained(folder, store, config)))
+                model = trained(folder, store, config)
+                rows.append(figures(name, seed, model))
                 print(table(rows[-1:]), flush=True)
+                if asked.folds and model.data.split.kind == "tails":
+                    print(f"{name}, L1 / VAE's by folds: {folds_l1(model, config):.3f}", flush=True)
             if not asked.no_controls:
                 folder = linked(sets["195, all"], Path(scratch) / f"{seed}-kinds", by_kind=True)
                 model = trained(folder, store, config)

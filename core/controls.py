@@ -58,7 +58,9 @@ def drawn_conditions(
     if label is not None:
         likeness = likeness.masked_fill(examples[:, 1] != label, float("-inf"))
     if not bool(likeness.isfinite().any()):
-        raise ConfigError("no training sound has that label; see the labels with distill inspect")
+        raise ConfigError(
+            "there were too few sounds with that label to learn it; add sounds and build again"
+        )
     shares = likeness.softmax(0, dtype=torch.float64)
     chosen = [
         int(torch.multinomial(shares, 1, generator=step_generator(seed, 0, "example")))

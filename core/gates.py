@@ -17,6 +17,7 @@ GateName = Literal[
 
 ON_LITTLE = " Few files, so judged on little: the ends of the sounds, or one of them."
 BOTH = ("density", "coverage")
+ON_TRAINING_SOUNDS: set[GateName] = {"utilisation", "grain"}
 LABELS_HELP = 0.99  # of the nats with wrong labels: less is chance
 MORE = "Add sounds, or train longer (--preset standard)."
 

@@ -4,9 +4,6 @@
                                                                     v
     level l: h + previous frame's vector + vectors of levels < l ──MLP──> logits
 
-Where there is little sound to learn from, what comes out is mixed with counts of which
-code follows which, on each level by as little as makes it no worse than counting.
-
 Beside the codes it hears how long the sound has lasted and, where it is told, how long
 it will last, its label and its descriptors' ranks; each may be unknown.
 
@@ -17,7 +14,6 @@ a held-out sound of another timbre has in common with the training sounds is abo
 that it goes on. Level 0 has one class more than there are codes, the end.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -58,27 +54,6 @@ def half_octaves(frames: Tensor) -> Tensor:
     return (2 * torch.log2(frames + 1.0)).long().clamp_max(CLOCK_STEPS - 1)
 
 
-def mixed(logits: Tensor, counted: Tensor, share: Tensor) -> Tensor:
-    """Log probabilities of the model's logits with a share of the counted ones in them.
-
-    Whether a sound ends is the model's to say: counts know nothing of time.
-
-    Args:
-        logits: (..., K + 1), the end last.
-        counted: (..., K) log probabilities.
-        share: (...) below 1.
-    Returns:
-        (..., K + 1).
-    """
-    own = logits.log_softmax(-1)
-    end, stays = own[..., -1:], (-own[..., -1:].exp()).log1p()
-    codes = torch.logaddexp(
-        own[..., :-1] + (1 - share).log()[..., None],
-        counted + stays + share.log()[..., None],
-    )
-    return torch.cat([codes, end], dim=-1)
-
-
 class Prior(nn.Module):
     """One-layer LSTM over code frames with a depth MLP over residual levels.
 
@@ -86,16 +61,12 @@ class Prior(nn.Module):
         codebooks: (L, K, D) of the frozen RVQ-VAE.
         scales: (4, QUANTILES) what the descriptors' ranks mean (core.descriptors).
         examples: (N, 6) the training sounds' lengths, labels and ranks, to draw from.
-        counted: (L, K + 1, K) log probabilities of a level's code given its previous one,
-            in the last row given that there is none.
         labels: how many there are.
     """
 
     codebooks: Tensor
     scales: Tensor
     examples: Tensor
-    counted: Tensor
-    counted_share: Tensor  # (L,) of the counts in what comes out, below 1
 
     def __init__(
         self,
@@ -103,7 +74,6 @@ class Prior(nn.Module):
         config: PriorConfig,
         scales: Tensor | None = None,
         examples: Tensor | None = None,
-        counted: Tensor | None = None,
         labels: int = 0,
     ):
         super().__init__()
@@ -118,9 +88,6 @@ class Prior(nn.Module):
         self.start = nn.Parameter(0.02 * torch.randn(hidden))
         self.register_buffer("scales", torch.zeros(0) if scales is None else scales)
         self.register_buffer("examples", torch.zeros(0) if examples is None else examples)
-        even = torch.full((levels, codes + 1, codes), -math.log(codes))
-        self.register_buffer("counted", even if counted is None else counted)
-        self.register_buffer("counted_share", torch.zeros(levels))
         # How long a sound has lasted and how long it will, in half octaves, and what it is
         # like; zero (neutral) where never trained.
         self.elapsed = nn.Embedding(CLOCK_STEPS, hidden)
@@ -139,7 +106,7 @@ class Prior(nn.Module):
         self.depth_mlp = nn.Linear(hidden, hidden)
         self.heads = nn.Parameter(torch.zeros(levels, hidden, codes + 1))
         self.head_bias = nn.Parameter(torch.zeros(levels, codes + 1))
-        self.stays = nn.Parameter(torch.ones(levels))
+        self.stays = nn.Parameter(torch.zeros(levels))  # set from counts before training
         self.geometry_out = nn.Parameter(torch.randn(levels, hidden, dim) * 0.1 / hidden**0.5)
 
     @classmethod
@@ -150,7 +117,6 @@ class Prior(nn.Module):
             config,
             weights["scales"],
             weights["examples"],
-            weights["counted"],
             len(weights["label.weight"]),
         )
         model.load_state_dict(weights)
@@ -266,11 +232,6 @@ class Prior(nn.Module):
         """(B, F, L) previous codes -> the same, codebook_size where there is none."""
         begins = (frame == 0)[..., None]
         return previous.clamp_max(self.codebook_size - 1).masked_fill(begins, self.codebook_size)
-
-    def counted_rows(self, before: Tensor) -> Tensor:
-        """(..., L) codes before, as `before` gives them -> (..., L, K) of `counted`."""
-        level = torch.arange(self.levels, device=before.device)
-        return self.counted[level, before]
 
     def logits(
         self, previous: Tensor, frame: Tensor, left: Tensor, told: Tensor, codes: Tensor

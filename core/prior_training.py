@@ -7,7 +7,7 @@ are not scored.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,12 +16,11 @@ from torch import Tensor, nn
 
 from core.config import PriorConfig
 from core.descriptors import DESCRIPTORS
-from core.prior import UNKNOWN, Conditions, Prior, mixed
+from core.prior import UNKNOWN, Conditions, Prior
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
 SCORED_FRAMES = 2048  # code frames scored at once
-SHARES = torch.tensor([0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-BELOW = 0.98  # of the bigram's nats, where a level's share of the counts is enough
+MOST_STAY = 0.99  # of a level's codes
 
 
 @dataclass(frozen=True)
@@ -257,30 +256,23 @@ class PriorTrainer(Trainer):
         return sum(nats_per_level(self.prior, self.held_out, self.device))
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What the prior says of some frames of one sound."""
-
-    logits: Tensor  # (F, L, K + 1)
-    counted: Tensor  # (F, L, K)
-    targets: Tensor  # (F, L)
-    scored: Tensor  # (F, L)
-
-
 @torch.no_grad()
-def scored_pieces(
+def nats_per_level(
     prior: Prior,
     sequences: Sequence[CodeSequence],
     device: torch.device,
     labels: Sequence[int] | None = None,
-) -> Iterator[Scored]:
-    """Whole sequences, a piece at a time; lengths and descriptors are not told.
+) -> list[float]:
+    """Mean nats of each level a code frame, over whole sequences; the end counts on level 0.
 
     Args:
-        labels: what is told of each sequence; None tells nothing.
+        labels: what is told of each sequence; None tells nothing. Lengths and descriptors
+            are never told.
     """
     prior.eval()
     nothing = (math.nan,) * len(DESCRIPTORS)
+    total = torch.zeros(prior.levels, dtype=torch.float64)
+    frames = 0
     for number, one in enumerate(sequences):
         targets, state = one.targets(prior.end), None
         conditions = Conditions.unknown(1, device)
@@ -297,73 +289,22 @@ def scored_pieces(
                 batch.previous, batch.frame, batch.left, told, state
             )
             before = prior.before(batch.previous, batch.frame)
-            logits = prior.frame_logits(states, vectors, before, batch.targets)[0]
-            counted = prior.counted_rows(before)[0]
-            yield Scored(logits, counted, batch.targets[0], batch.scored[0])
+            logits = prior.frame_logits(states, vectors, before, batch.targets)
+            total += nats(logits, batch.targets, batch.scored).sum((0, 1)).cpu().double()
+        frames += len(targets)
+    return [float(level) for level in total / frames]
 
 
-def nats_per_level(
-    prior: Prior,
-    sequences: Sequence[CodeSequence],
-    device: torch.device,
-    labels: Sequence[int] | None = None,
-) -> list[float]:
-    """Mean nats of each level a code frame; the end counts on level 0.
-
-    Args:
-        labels: what is told of each sequence; None tells nothing.
-    """
-    return _mean_nats(prior, sequences, device, labels, prior.counted_share[None])[0].tolist()
-
-
-def fit_counted_share(
-    prior: Prior, held_out: Sequence[CodeSequence], counting: Sequence[float], device: torch.device
-) -> None:
-    """Choose on each level, in place, the least share of the counts that beats counting alone.
-
-    More of it would suit held-out sounds better still where there is a minute of sound, but
-    new sounds then flicker: on 5 drones the best shares tripled their Frechet distance.
-
-    Args:
-        counting: held-out nats of each level by `bigram_nats`.
-    """
-    tried = SHARES.to(device)[:, None].expand(-1, prior.levels)
-    found = _mean_nats(prior, held_out, device, None, tried)
-    enough = found <= BELOW * torch.tensor(list(counting), dtype=torch.float64)
-    least = torch.where(enough.any(0), enough.double().argmax(0), found.argmin(0))
-    prior.counted_share.copy_(SHARES[least])
-
-
-def _mean_nats(
-    prior: Prior,
-    sequences: Sequence[CodeSequence],
-    device: torch.device,
-    labels: Sequence[int] | None,
-    shares: Tensor,
-) -> Tensor:
-    """(N, L) nats a frame, on the CPU, at each of (N, L) shares of the counts."""
-    total = torch.zeros(len(shares), prior.levels, dtype=torch.float64)
-    frames = 0
-    for one in scored_pieces(prior, sequences, device, labels):
-        for number, share in enumerate(shares):
-            told = mixed(one.logits.float(), one.counted, share)
-            losses = nats(told, one.targets, one.scored)
-            total[number] += losses.sum(0).cpu().double()
-        frames += len(one.targets)
-    return total / frames
-
-
-def counted_pairs(sequences: Sequence[CodeSequence], levels: int, codes: int) -> Tensor:
-    """(L, K + 1, K) log probabilities of a code given its level's previous one, or none.
-
-    Interpolated with plain counts like `bigram_nats`; ends are left out.
-    """
+def stay_logits(sequences: Sequence[CodeSequence], levels: int, codes: int) -> Tensor:
+    """(L,) how much likelier a code is to stay than to become any one other, by counting."""
     found = []
     for level in range(levels):
-        before, after = _pairs(sequences, level, codes, codes)
-        kept = after != codes
-        found.append(_interpolated(before[kept], after[kept], codes + 1, codes).log())
-    return torch.stack(found).float()
+        before, after = _pairs(sequences, level, codes, codes + 1)
+        kept = (before < codes) & (after < codes)
+        share = (float((before == after)[kept].sum()) + 0.5) / (float(kept.sum()) + 1)
+        share = min(max(share, 1 / codes), MOST_STAY)
+        found.append(math.log(share / (1 - share) * (codes - 1)))
+    return torch.tensor(found)
 
 
 def unigram_nats(

@@ -85,7 +85,9 @@ def density_and_coverage(
     Source: Naeem et al. 2020.
     """
     points, real = thinned(points, MOST_POINTS), thinned(real, MOST_POINTS)
-    radii = torch.cdist(real, real).kthvalue(neighbours + 1, dim=1).values  # itself is nearest
+    neighbours = max(1, min(neighbours, len(real) - 1))  # a set of a few frames has fewer
+    nearest = min(neighbours + 1, len(real))  # itself is the first
+    radii = torch.cdist(real, real).kthvalue(nearest, dim=1).values
     inside = torch.cdist(real, points) < radii[:, None]  # (R, N)
     density = inside.float().sum() / (neighbours * len(points))
     return float(density), float(inside.any(1).float().mean())

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import ConfigError, PackageError
-from core.prior import UNKNOWN, Conditions, Prior, half_octaves, mixed
+from core.prior import UNKNOWN, Conditions, Prior, half_octaves
 from core.training import step_generator
 
 LONGEST_NATURAL = 1300  # code frames, 30 s: where a sound without an end of its own is cut
@@ -122,8 +122,6 @@ class Drawer:
         stays[self.codes] = 0.0  # nothing stays where a sound begins
         known = stays * prior.stays[:, None, None] + prior.head_bias[:, None]  # (L, K + 1, K + 1)
         self.known = [known[0], *(one[:, :-1].contiguous() for one in known[1:])]
-        self.counted, self.share = prior.counted, prior.counted_share
-        self.is_mixed = (prior.counted_share > 0).tolist()
         self.offsets = self.codes * torch.arange(self.levels, device=books.device)
 
     def state(
@@ -171,10 +169,6 @@ class Drawer:
             hidden = hidden + F.gelu(self.mlp(hidden))
             known = self.known[level][before[:, level]]
             logits = torch.addmm(known, hidden, self.heads[level])
-            if self.is_mixed[level]:
-                ends = logits if level == 0 else F.pad(logits, (0, 1), value=float("-inf"))
-                counted = self.counted[level][before[:, level]]
-                logits = mixed(ends, counted, self.share[level])
             if level == 0:
                 logits[:, self.end].masked_fill_(~may_end, float("-inf"))
             code = chosen_codes(logits, uniform[:, level], *sampling.at(level))

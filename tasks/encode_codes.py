@@ -18,7 +18,7 @@ from tasks.progress import bar
 from tasks.step import Run, step
 
 
-@step("codes", version=2)
+@step("codes", version=3)
 def encode_codes(
     run: Run,
     sounds: Ref,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from artifacts.audio_decode import decoded_wave
 from artifacts.audio_export import BitDepth, Container, write_audio
+from artifacts.audio_files import printable
 from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
@@ -118,11 +119,13 @@ def prompt_mel(model: Model, wish: Wish) -> Tensor:
     """
     assert wish.prompt is not None
     mel = model.config.mel
+    if not Path(wish.prompt).exists():
+        raise AudioError(f"--prompt {printable(wish.prompt)} does not exist; check the path")
     wave = decoded_wave(Path(wish.prompt), model.config.ingest) * np.float32(model.gain)
     if wish.seconds is not None and len(wave) / mel.sample_rate >= wish.seconds:
         raise AudioError(
-            f"{Path(wish.prompt).name} is {len(wave) / mel.sample_rate:.2f} s long; ask for "
-            "--seconds beyond that"
+            f"{printable(Path(wish.prompt).name)} is {len(wave) / mel.sample_rate:.2f} s long; "
+            "ask for --seconds beyond that"
         )
     return log_mel(torch.from_numpy(wave)[None], mel)[0].T
 

@@ -10,7 +10,7 @@ from artifacts.code_table import sequences
 from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
-from core.config import BuildConfig
+from core.config import BuildConfig, ValidateConfig
 from core.generation import Instrument, Request, drawn_codes, mel_from_codes
 from core.griffinlim import GriffinLim
 from core.metrics import overlap_8gram
@@ -78,8 +78,9 @@ def judge(
 
 def read_by_judge(config: BuildConfig) -> BuildConfig:
     """The config with all that judging does not read at its default."""
+    judged = ValidateConfig(generated=config.validate.generated)
     default = BuildConfig(seed=config.seed, mel=config.mel, rvqvae=config.rvqvae)
-    read = {"texture": config.texture, "prior": config.prior, "validate": config.validate}
+    read = {"texture": config.texture, "prior": config.prior, "validate": judged}
     return dataclasses.replace(default, **read)  # type: ignore[arg-type]
 
 

@@ -17,9 +17,8 @@ from core.prior_training import (
     CodeSequence,
     PriorTrainer,
     bigram_nats,
-    counted_pairs,
-    fit_counted_share,
     nats_per_level,
+    stay_logits,
     unigram_nats,
 )
 from core.sampling import LONGEST_NATURAL
@@ -88,25 +87,23 @@ def train_prior(
     def fresh() -> Prior:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(seed, 0, "prior weights"))
-            return Prior(
+            prior = Prior(
                 codebooks,
                 config,
                 scale,
                 examples(whole or originals),
-                counted_pairs(whole or originals, *codebooks.shape[:2]),
                 len(named["names"]),
             )
+        prior.stays.data.copy_(stay_logits(whole or originals, prior.levels, prior.codebook_size))
+        return prior
 
     model = fresh()
     trainer = PriorTrainer(model, steps, originals, augmented, held_out, seed, device)
     fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, digests)
     model.load_state_dict(fit.best)
-    model.counted.copy_(counted_pairs(originals, *codebooks.shape[:2]))
     unigram, bigram = (
         count(originals, held_out, codebooks.shape[1]) for count in (unigram_nats, bigram_nats)
     )
-    fit_counted_share(model, held_out, bigram, device)
-    share = model.counted_share.clone()
     held_out_nats = nats_per_level(model, held_out, device)
     train_nats = nats_per_level(model, originals, device)
     label_nats = nats_of_labels(model, held_out, device) if named["names"] else {}
@@ -115,7 +112,6 @@ def train_prior(
         refit_steps = max(1, fit.best_step)
         again = PriorTrainer(model, steps, whole, augmented, whole, seed, device)
         train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps, digests)
-        model.counted_share.copy_(share)
     lengths = [len(one.codes) for one in (whole or originals)]
     record = {
         "config": dataclasses.asdict(config),
@@ -134,7 +130,6 @@ def train_prior(
             "unigram_nats": unigram,
             "bigram_nats": bigram,
         },
-        "counted_share": share.tolist(),
         "longest_frames": min(max(lengths), LONGEST_NATURAL),
         "median_frames": float(np.median(lengths)),
         "labels": named["names"],

@@ -15,7 +15,7 @@ from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.comparison import Distance, distance, mean_distance, winner
 from core.config import BuildConfig, MelConfig, VocoderName
-from core.gates import codec_gates, prior_gates, vocoder_gate
+from core.gates import ON_TRAINING_SOUNDS, codec_gates, prior_gates, vocoder_gate
 from core.generation import Instrument, Request, drawn_waves, finished
 from core.mel import log_mel
 from core.rvqvae import RvqVae
@@ -65,11 +65,15 @@ def validate(
         **prior_gates(record_of(store, prior), record_of(store, judgement), data.seconds_of_train),
         "vocoder": vocoder_gate(from_model, best),
     }
+
+    def of_tails(gate: str) -> bool:
+        return split.kind == "tails" and gate not in ON_TRAINING_SOUNDS
+
     record = {
         "vocoder": best,
         "vocoders": {name: flat(rows) for name, rows in table.items()},
         "gates": {
-            name: dataclasses.asdict(gate if split.kind == "files" else gate.of_few_files())
+            name: dataclasses.asdict(gate.of_few_files() if of_tails(name) else gate)
             for name, gate in checked.items()
         },
         "clips": clips,

@@ -84,7 +84,7 @@ def test_prior_without_labels_is_told_none() -> None:
 
 
 def test_label_that_no_sound_has_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no training sound has that label"):
+    with pytest.raises(ConfigError, match="too few sounds with that label"):
         drawn_conditions(prior(CLIMBING, labels=3), NOTHING, 2, [1])
 
 

@@ -173,7 +173,7 @@ def test_label_and_ranks_are_told_to_the_prior() -> None:
 
 
 def test_label_that_no_training_sound_has_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no training sound has that label"):
+    with pytest.raises(ConfigError, match="too few sounds with that label"):
         drawn_codes(instrument(), [1], Request(label=7))
 
 

@@ -91,7 +91,8 @@ SETTINGS: dict[str, Stages] = {
     **rows(HIFIGAN, "hifigan", "stft_weight feature_weight learning_rate last_rate_share"),
     **rows(HIFIGAN, "hifigan", "last_critic_rate_share patience_evaluations batch_segments"),
     **rows(HIFIGAN, "hifigan", "segment_frames warm_up_steps steps evaluate_every_steps"),
-    **rows(JUDGED, "validate", "most_sounds most_seconds report_sounds generated previews"),
+    **rows(VALIDATED, "validate", "most_sounds most_seconds report_sounds previews"),
+    **rows(JUDGED, "validate", "generated"),
 }
 
 # Six sounds are enough here for whole ones to be held out, and few there.

@@ -26,7 +26,8 @@ def test_a_plan_has_the_contracts_keys(few_sounds: str, own_store: str, capsys: 
     assert plan["seconds_of_audio"] == pytest.approx(1.5)
     assert plan["sizes"].keys() >= {"codebook_size", "levels"}
     estimate = plan["estimate_seconds"]
-    stages = ["ingest", "mels", "rvqvae", "codes", "prior", "vocoder", "validate", "package"]
+    before, after = ["ingest", "mels", "rvqvae", "codes"], ["vocoder", "validate", "package"]
+    stages = [*before, "texture", "prior", "judge", *after]
     assert list(estimate) == [*stages, "total"]
     assert estimate["total"] == pytest.approx(sum(estimate[stage] for stage in stages))
     assert list(Path(own_store, "models").iterdir()) == []

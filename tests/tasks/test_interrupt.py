@@ -105,12 +105,12 @@ class Walk(Trainer):
 def test_a_stopped_training_loses_no_step_and_ends_the_same(tmp_path: Path) -> None:
     whole = Run(str(tmp_path / "whole"), key="k")
     stopped = Run(str(tmp_path / "stopped"), key="k")
-    expected = train(whole, "walk", Walk(), 23, evaluate_every=5)
+    expected = train(whole, "walk", Walk(), 23, evaluate_every=5, sounds=())
     with pytest.raises(Interrupted), stoppable():
-        train(stopped, "walk", Walk(stop_at=12), 23, evaluate_every=5)
+        train(stopped, "walk", Walk(stop_at=12), 23, evaluate_every=5, sounds=())
     kept = Checkpoints(stopped.checkpoints / "walk").newest()
     assert kept is not None
     assert kept.step == 13  # between two evaluations
-    resumed = train(stopped, "walk", Walk(), 23, evaluate_every=5)
+    resumed = train(stopped, "walk", Walk(), 23, evaluate_every=5, sounds=())
     assert resumed.history == expected.history
     assert all(torch.equal(resumed.best[name], expected.best[name]) for name in expected.best)
