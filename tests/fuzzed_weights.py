@@ -98,7 +98,7 @@ def _change(tensors: dict[str, np.ndarray], dice: random.Random) -> None:
     if not tensors:
         return
     checked = ("codebooks", "scale", "mean", "spread", "examples", "scales", "label.weight")
-    likely = [name for name in (*checked, "counted", "counted_share") if name in tensors]
+    likely = [name for name in checked if name in tensors]
     name = dice.choice([*tensors, *5 * likely])
     old = tensors[name]
     match dice.randrange(9):

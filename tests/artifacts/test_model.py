@@ -212,10 +212,6 @@ def with_example(place: int, value: float) -> Tensor:
         ({"scales": torch.zeros(5, 33)}, "scales cannot have shape (5, 33)"),
         ({"label__weight": torch.zeros(3, 8)}, "3 labels are learnt, 2 are named"),
         ({"label__weight": torch.zeros(0, 8)}, "0 labels are learnt, 2 are named"),
-        ({"counted": torch.zeros(2, 3, 3)}, "counted cannot have shape (2, 3, 3)"),
-        ({"counted": torch.zeros(1, 4, 3)}, "counted cannot have shape (1, 4, 3)"),
-        ({"counted_share": torch.tensor([0.5, 1.0])}, "share of the counts is not in 0 to 1"),
-        ({"counted_share": torch.tensor([-0.1, 0.5])}, "share of the counts is not in 0 to 1"),
     ],
 )
 def test_a_prior_that_could_tell_no_sound_is_refused(
@@ -226,7 +222,7 @@ def test_a_prior_that_could_tell_no_sound_is_refused(
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["examples", "scales", "counted", "counted_share", "label.weight"])
+@pytest.mark.parametrize("name", ["examples", "scales", "stays", "label.weight"])
 def test_a_prior_without_its_conditions_is_refused(tmp_path: Path, name: str) -> None:
     whole = nets()
     del whole["prior"][name]

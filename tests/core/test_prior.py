@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.config import PriorConfig
-from core.prior import UNKNOWN, Conditions, Prior, mixed
+from core.prior import UNKNOWN, Conditions, Prior
 
 CONFIG = PriorConfig(hidden=16)
 LEVELS, CODES, FRAMES = 3, 7, 6
@@ -175,24 +175,6 @@ def test_fresh_prior_does_not_yet_heed_what_it_is_told() -> None:
     assert torch.equal(told, logits_of(fresh, sound()))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_mixture_is_a_distribution_whose_end_is_the_models(share: float) -> None:
-    own = torch.tensor([0.1, 0.2, 0.3, 0.4])  # the end last
-    counted = torch.tensor([0.7, 0.25, 0.05])
-    logits = own.log() + 3  # of any height
-    found = mixed(logits, counted.log(), torch.tensor(share)).exp()
-    expected = (1 - share) * own[:3] + share * 0.6 * counted  # 0.6: that it goes on
-    torch.testing.assert_close(found, torch.cat([expected, own[3:]]))
-    assert float(found.sum()) == pytest.approx(1, abs=1e-6)
-
-
-def test_levels_are_mixed_by_their_own_shares_and_cannot_end_for_it() -> None:
-    own = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]])
-    counted = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    found = mixed(own.log(), counted.log(), torch.tensor([0.0, 0.5])).exp()
-    torch.testing.assert_close(found, torch.tensor([[0.5, 0.5, 0.0], [0.75, 0.25, 0.0]]))
-
-
 @torch.no_grad()
 def test_code_that_stays_has_a_logit_of_its_own_on_each_level(prior: Prior) -> None:
     codes = torch.tensor([[[5, 5, 5], [5, 1, 2], [0, 1, 2], [3, 3, 3], [4, 4, 4], [6, 6, 6]]])
@@ -237,10 +219,7 @@ def test_weights_bring_the_same_logits_back(prior: Prior) -> None:
 
 def test_weights_bring_back_what_new_sounds_are_modelled_on() -> None:
     own = {"scales": torch.randn(4, 33), "examples": torch.randn(3, 6)}
-    own["counted"] = torch.randn(LEVELS, CODES + 1, CODES)
     model = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, **own, labels=2)
-    model.counted_share.copy_(torch.tensor([0.1, 0.2, 0.3]))
     loaded = Prior.from_weights(model.state_dict(), CONFIG)
     assert loaded.labels == 2
-    assert torch.equal(loaded.counted_share, model.counted_share)
     assert all(torch.equal(getattr(loaded, name), value) for name, value in own.items())

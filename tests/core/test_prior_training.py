@@ -19,11 +19,9 @@ from core.prior_training import (
     bigram_nats,
     collate,
     corrupted,
-    counted_pairs,
-    fit_counted_share,
     nats,
     nats_per_level,
-    scored_pieces,
+    stay_logits,
     unigram_nats,
 )
 from core.training import Fit
@@ -223,9 +221,9 @@ def test_prior_without_weights_knows_nothing_but_where_the_end_cannot_be() -> No
     assert found == pytest.approx([log(5), log(4) * 4 / 6], rel=1e-5)
 
 
-def even_prior(codes: int, levels: int, counted: Tensor | None = None) -> Prior:
+def even_prior(codes: int, levels: int) -> Prior:
     """Every code equally likely on every level, never an end."""
-    model = Prior(torch.randn(levels, codes, 3), TINY, counted=counted, labels=2)
+    model = Prior(torch.randn(levels, codes, 3), TINY, labels=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
@@ -233,49 +231,20 @@ def even_prior(codes: int, levels: int, counted: Tensor | None = None) -> Prior:
     return model.eval()
 
 
-def counts_that_say(*chances: float) -> Tensor:
-    """(L, 5, 4) log probabilities: on each level code 0 follows everything with this chance."""
-    rows = [torch.tensor([chance, *[(1 - chance) / 3] * 3]) for chance in chances]
-    return torch.stack(rows)[:, None].expand(-1, 5, -1).log()
+def test_stay_logits_make_a_code_stay_as_often_as_it_does() -> None:
+    # 3 of 4 steps stay on level 0, none of 4 on level 1; half a count added to each side.
+    codes = torch.tensor([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]])
+    found = stay_logits([CodeSequence(codes)], levels=2, codes=4)
+    share = 3.5 / 5
+    assert float(found[0]) == pytest.approx(log(share / (1 - share) * 3))
+    # Less than by chance counts as chance: a logit of its own would keep it from staying.
+    assert float(found[1]) == pytest.approx(0, abs=1e-6)
 
 
-ZEROS = [sequence(0, 0, 0, 0, levels=4, first=3, ends=False)]
-
-
-def test_counts_enter_the_nats_by_their_share() -> None:
-    model = even_prior(4, 4, counts_that_say(0.97, 0.97, 0.01, 0.25))
-    model.counted_share.copy_(torch.tensor([0.0, 0.4, 0.4, 0.9]))
-    # What is left of an even chance, and the share of what the counts say.
-    expected = [-log(p) for p in (0.25, 0.15 + 0.4 * 0.97, 0.15 + 0.4 * 0.01, 0.25)]
-    assert nats_per_level(model, ZEROS, CPU) == pytest.approx(expected, rel=1e-5)
-
-
-def test_least_share_of_the_counts_that_suffices_is_chosen() -> None:
-    model = even_prior(4, 4, counts_that_say(0.97, 0.97, 0.97, 0.01))
-    # Code 0 gets .25 + .72 share. Level 0 needs exp(-.98 log 2) = .507, a share of .357:
-    # .4 is the least one tried. Level 1 needs none. No share suffices on levels 2 and 3,
-    # where the best is taken: the most, and none.
-    fit_counted_share(model, ZEROS, [log(2), 9.0, 0.01, 0.01], CPU)
-    assert model.counted_share.tolist() == pytest.approx([0.4, 0.0, 0.9, 0.0])
-
-
-def test_counted_pairs_lean_on_the_unigram_and_leave_ends_out() -> None:
-    # Start-0 once, 0-1 twice, 1-0 once; 0 and 1 equally common.
-    found = counted_pairs([sequence(0, 1, 0, 1, levels=2)], levels=2, codes=2).exp()
-    after_0 = [5 / 7 * 0.5, 2 / 7 + 5 / 7 * 0.5]
-    after_1 = [1 / 6 + 5 / 6 * 0.5, 5 / 6 * 0.5]
-    expected = torch.tensor([after_0, after_1, after_1])  # the start is like 1: 0 follows, once
-    torch.testing.assert_close(found, expected.expand(2, 3, 2))
-
-
-def test_counts_are_looked_up_by_each_levels_previous_code() -> None:
-    counted = torch.randn(3, 5, 4)
-    model = even_prior(4, 3, counted)
-    codes = torch.tensor([[3, 3, 3], [0, 1, 2]])
-    (scored,) = scored_pieces(model, [CodeSequence(codes)], CPU)  # two frames and the end
-    assert torch.equal(scored.counted[0], counted[:, 4])  # nothing comes before a beginning
-    assert torch.equal(scored.counted[1], counted[:, 3])
-    assert torch.equal(scored.counted[2], counted[torch.arange(3), torch.tensor([0, 1, 2])])
+def test_ends_and_beginnings_are_no_codes_that_stay() -> None:
+    one, two = CodeSequence(torch.tensor([[2]])), CodeSequence(torch.tensor([[2], [2]]))
+    with_short = stay_logits([one, two, one], levels=1, codes=4)
+    assert torch.equal(with_short, stay_logits([two], levels=1, codes=4))
 
 
 def test_scoring_tells_a_label_if_asked_and_never_lengths_or_ranks() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from core import sampling
 from core.config import PriorConfig
 from core.errors import ConfigError, PackageError
-from core.prior import UNKNOWN, Conditions, Prior, mixed
+from core.prior import UNKNOWN, Conditions, Prior
 from core.sampling import Dice, Drawer, Sampling, chosen_codes, sample_codes
 
 PROBABILITIES = torch.tensor([0.15, 0.5, 0.05, 0.3])
@@ -27,15 +27,13 @@ def shares(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> list
     return (torch.bincount(drawn, minlength=4) / 20_000).tolist()
 
 
-def prior(levels: int = 3, counted_share: float = 0.0) -> Prior:
+def prior(levels: int = 3) -> Prior:
     """Every weight random, two labels."""
     torch.manual_seed(0)
-    counted = torch.randn(levels, 9, 8).log_softmax(-1)
-    model = Prior(torch.randn(levels, 8, 5), PriorConfig(hidden=16), counted=counted, labels=2)
+    model = Prior(torch.randn(levels, 8, 5), PriorConfig(hidden=16), labels=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.3)
-    model.counted_share.fill_(counted_share)
     return model.eval()
 
 
@@ -51,21 +49,18 @@ def prior_that_ends(chance: float) -> Prior:
 
 def prior_that_climbs(chance: float) -> Prior:
     """After nothing comes code 0, after code k code k + 1 of 100; ends with this chance."""
-    steps = torch.full((1, 101, 100), -100.0)
-    steps[0, torch.arange(101), torch.tensor([*range(1, 100), 99, 0])] = 0.0
-    model = Prior(torch.randn(1, 100, 5), PriorConfig(hidden=16), counted=steps)
+    one_hot = torch.eye(100)
+    model = Prior(one_hot[None], PriorConfig(hidden=100))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-        model.head_bias[0, 100] = math.log(100 * chance / (1 - chance))
-    model.counted_share.fill_(1 - 1e-6)
+        model.depth_previous.weight.copy_(one_hot)
+        model.depth_norm.weight.fill_(1.0)
+        model.heads[0, torch.arange(100), torch.tensor([*range(1, 100), 99])] = 10.0
+        heard = torch.nn.functional.layer_norm(model.codebooks[0, 0], (100,))
+        model.head_bias[0, 0] = 50.0
+        model.head_bias[0, 100] = 10 * heard[0] + math.log(chance / (1 - chance))
     return model.eval()
-
-
-def rows_of(model: Prior, previous: Tensor, frame: Tensor) -> Tensor:
-    """(B, F, L, K) what the counts say after these codes, or after nothing."""
-    before = previous.masked_fill((frame == 0)[..., None], model.codebook_size)
-    return model.counted[torch.arange(model.levels), before]
 
 
 def conditions(rank: float | None = None, labels: Sequence[int] = (1,)) -> Conditions:
@@ -150,7 +145,7 @@ def test_each_level_is_drawn_at_its_own_temperature() -> None:
 
 
 def test_sound_hangs_on_its_seed_and_not_on_its_neighbours() -> None:
-    model = prior(counted_share=0.2)  # 70 frames: more than one block of random numbers
+    model = prior()  # 70 frames: more than one block of random numbers
     told = conditions(0.3, [0, 1, 0, 1])
     alone = sample_codes(model, [5], NATURAL, [70], conditions(0.3, [1]), exact=True)[0]
     among = sample_codes(model, [1, 5, 9, 5], NATURAL, [30, 70, 99, 70], told, exact=True)
@@ -288,25 +283,22 @@ def test_sound_ends_by_itself_after_its_prompt_and_never_in_it() -> None:
     assert not any(codes[:7].any() for codes in drawn)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
 @torch.no_grad()
-def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits(share: float) -> None:
-    model, told = prior(counted_share=share), conditions(0.7)
+def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits() -> None:
+    model, told = prior(), conditions(0.7)
     for parameter in model.parameters():
         parameter.mul_(2)  # so that it does not settle on one code
     codes = sample_codes(model, [1], Sampling(top_k=(1,)), [20], told, exact=True)[0][None]
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
     frame, left = torch.arange(20)[None], 20 - torch.arange(20)[None]
     logits = model.logits(previous, frame, left, model.told(told), codes)
-    logits = mixed(logits, rows_of(model, previous, frame), model.counted_share)
     assert torch.equal(logits[..., :8].argmax(-1), codes)
     assert len(codes.unique()) > 3
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
 @torch.no_grad()
-def test_drawer_says_what_the_prior_says(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, told = prior(counted_share=share), conditions(0.2, [1, 0])
+def test_drawer_says_what_the_prior_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, told = prior(), conditions(0.2, [1, 0])
     draw = torch.Generator().manual_seed(3)
     codes = torch.randint(0, 8, (2, 12, 3), generator=draw)
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
@@ -314,9 +306,6 @@ def test_drawer_says_what_the_prior_says(share: float, monkeypatch: pytest.Monke
     left = torch.stack([12 - torch.arange(12), torch.full((12,), UNKNOWN)])
     states, _, _ = model.states(previous, frame, left, model.told(told), None)
     expected = model.logits(previous, frame, left, model.told(told), codes)
-    if share:
-        rows = rows_of(model, previous, frame)
-        expected = mixed(expected, rows, model.counted_share)
     said: list[Tensor] = []
 
     def noted(logits: Tensor, uniform: Tensor, *freely: float) -> Tensor:
@@ -354,9 +343,8 @@ def test_logits_that_give_no_probabilities_give_no_code(odd: list[float], top_k:
     assert chosen_codes(logits, uniform, top_k=top_k).tolist() == [-1, 1]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
-def test_weights_that_overflow_are_refused(share: float) -> None:
-    model = prior(counted_share=share)
+def test_weights_that_overflow_are_refused() -> None:
+    model = prior()
     with torch.no_grad():
         model.heads.fill_(3e38)  # finite; their products are not
     with pytest.raises(PackageError, match="overflow"):

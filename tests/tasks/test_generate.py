@@ -258,7 +258,6 @@ def test_a_prompt_that_leaves_nothing_to_go_on_with_is_refused(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, ""),
         (b"", ""),
         (b"no sound at all", ""),
         ("silent", "silent"),
@@ -266,7 +265,7 @@ def test_a_prompt_that_leaves_nothing_to_go_on_with_is_refused(
     ],
 )
 def test_a_prompt_that_is_no_sound_is_refused_by_its_name(
-    model: Model, tmp_path: Path, content: bytes | str | None, reason: str
+    model: Model, tmp_path: Path, content: bytes | str, reason: str
 ) -> None:
     path = tmp_path / "my prompt.wav"
     match content:
@@ -279,6 +278,11 @@ def test_a_prompt_that_is_no_sound_is_refused_by_its_name(
     with pytest.raises(AudioError, match=rf"^my prompt\.wav .*{reason}.*; ") as caught:
         generated(model, tmp_path / "out", Wish(1, prompt=str(path)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_prompt_that_is_not_there_is_said_to_be_missing(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"gone\.wav does not exist; check the path$"):
+        generated(model, tmp_path / "out", Wish(1, prompt=str(tmp_path / "gone.wav")))
 
 
 def test_levels_may_be_drawn_each_in_its_own_way(model: Model, tmp_path: Path) -> None:

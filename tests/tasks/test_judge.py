@@ -14,6 +14,7 @@ from core.config import (
     HifiganConfig,
     IngestConfig,
     SplitConfig,
+    ValidateConfig,
 )
 from core.generation import Instrument, mel_from_codes
 from core.griffinlim import GriffinLim
@@ -140,7 +141,13 @@ def test_what_judging_does_not_read_is_not_in_its_settings(line: Line) -> None:
     assert read_by_judge(other) == read_by_judge(line.config)
 
 
-@pytest.mark.parametrize("section", ["rvqvae", "texture", "prior", "validate", "seed"])
+def test_of_validating_judging_reads_how_many_sounds_it_draws(line: Line) -> None:
+    read = read_by_judge(line.config).validate
+    assert read == ValidateConfig(generated=line.config.validate.generated)
+    assert read != ValidateConfig(), "the small line's own"
+
+
+@pytest.mark.parametrize("section", ["rvqvae", "texture", "prior", "seed"])
 def test_what_judging_reads_is_in_its_settings(line: Line, section: str) -> None:
     read = getattr(read_by_judge(line.config), section)
     assert read == getattr(line.config, section)
