@@ -94,6 +94,7 @@ class Prior(nn.Module):
         self.left = nn.Embedding(CLOCK_STEPS, hidden)
         self.label = nn.Embedding(labels, hidden)
         self.rank = nn.Parameter(torch.zeros(len(DESCRIPTORS), RANK_KNOTS, hidden))
+        self.altered = nn.Parameter(torch.zeros(hidden))
         for table in (self.elapsed, self.left, self.label):
             nn.init.zeros_(table.weight)
         self.drop = nn.Dropout(config.dropout)
@@ -145,8 +146,13 @@ class Prior(nn.Module):
     def labels(self) -> int:
         return self.label.num_embeddings
 
-    def told(self, conditions: Conditions) -> Tensor:
-        """(B, H) what the conditions say to every frame of their sounds."""
+    def told(self, conditions: Conditions, altered: bool = False) -> Tensor:
+        """(B, H) what the conditions say to every frame of their sounds.
+
+        Args:
+            altered: the sounds are augmented copies. Copies teach much, and are not what
+                new sounds shall be like.
+        """
         known = conditions.ranks.isfinite()
         place = conditions.ranks.nan_to_num().clamp(0, 1) * (RANK_KNOTS - 1)
         knots = torch.arange(RANK_KNOTS, device=place.device)
@@ -155,7 +161,7 @@ class Prior(nn.Module):
         if self.labels:
             named = conditions.label != UNKNOWN
             said = said + self.label(conditions.label.clamp_min(0)) * named[:, None]
-        return said
+        return said + self.altered if altered else said
 
     def states(
         self, previous: Tensor, frame: Tensor, left: Tensor, told: Tensor, state: State | None

@@ -210,7 +210,7 @@ class PriorTrainer(Trainer):
 
     def step(self, number: int) -> dict[str, Tensor]:
         generator = step_generator(self.seed, number, "prior")
-        batch = self._draw(generator)
+        batch, altered = self._draw(generator)
         batch = batch.but_told(self.config.told_share, generator)
         heard = corrupted(
             batch.previous, self.config.corruption, self.prior.codebook_size, generator
@@ -222,7 +222,7 @@ class PriorTrainer(Trainer):
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(step_seed(self.seed, number, "dropout"))
             batch = batch.to(self.device)
-            told = self.prior.told(batch.conditions)
+            told = self.prior.told(batch.conditions, altered)
             states, vectors, _ = self.prior.states(
                 heard.to(self.device), batch.frame, batch.left, told, None
             )
@@ -244,12 +244,13 @@ class PriorTrainer(Trainer):
         optimizer.step()
         return {"nats_per_frame": loss.detach(), "gradient_norm": norm}
 
-    def _draw(self, generator: torch.Generator) -> CodeBatch:
-        use_copy = float(torch.rand((), generator=generator)) < self.config.augmented_share
-        return (self.augmented if use_copy else self.originals).draw(generator)
+    def _draw(self, generator: torch.Generator) -> tuple[CodeBatch, bool]:
+        """A batch, and whether it is of copies."""
+        altered = float(torch.rand((), generator=generator)) < self.config.augmented_share
+        return (self.augmented if altered else self.originals).draw(generator), altered
 
     def drawn(self, number: int) -> list[int]:
-        return list(self._draw(step_generator(self.seed, number, "prior")).sounds)
+        return list(self._draw(step_generator(self.seed, number, "prior"))[0].sounds)
 
     def held_out_loss(self) -> float:
         """Held-out nats a code frame, all levels summed."""

@@ -223,3 +223,10 @@ def test_weights_bring_back_what_new_sounds_are_modelled_on() -> None:
     loaded = Prior.from_weights(model.state_dict(), CONFIG)
     assert loaded.labels == 2
     assert all(torch.equal(getattr(loaded, name), value) for name, value in own.items())
+
+
+@torch.no_grad()
+def test_copies_have_a_mark_of_their_own_beside_what_is_told(prior: Prior) -> None:
+    conditions = asked(0.4, label=1)
+    apart = prior.told(conditions, altered=True) - prior.told(conditions)
+    torch.testing.assert_close(apart, prior.altered.expand_as(apart))

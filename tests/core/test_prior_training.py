@@ -348,3 +348,14 @@ def test_augmented_copies_come_up_by_their_share(monkeypatch: pytest.MonkeyPatch
         trainer.step(number)
     share = sum(int(batch.targets[0, 0, 0]) for batch in batches) / 200
     assert share == pytest.approx(0.25, abs=0.1)  # sd .03
+
+
+@pytest.mark.parametrize(("share", "heard"), [(0.0, False), (0.999, True)])
+def test_the_mark_of_copies_learns_from_copies_alone(share: float, heard: bool) -> None:
+    config = PriorConfig(hidden=8, batch_frames=8, window_frames=8, augmented_share=share)
+    sounds = [sequence(0, 1, 2, 3)]
+    prior = Prior(torch.randn(1, 4, 3), config)
+    trainer = PriorTrainer(prior, 20, sounds, sounds, sounds, 0, CPU)
+    for number in range(5):
+        trainer.step(number)
+    assert bool(prior.altered.abs().sum() > 0) == heard
