@@ -231,12 +231,12 @@ def even_prior(codes: int, levels: int) -> Prior:
     return model.eval()
 
 
-def test_stay_logits_make_a_code_stay_as_often_as_it_does() -> None:
+def test_stay_logits_are_half_the_odds_of_staying() -> None:
     # 3 of 4 steps stay on level 0, none of 4 on level 1; half a count added to each side.
     codes = torch.tensor([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]])
     found = stay_logits([CodeSequence(codes)], levels=2, codes=4)
     share = 3.5 / 5
-    assert float(found[0]) == pytest.approx(log(share / (1 - share) * 3))
+    assert float(found[0]) == pytest.approx(0.5 * log(share / (1 - share) * 3))
     # Less than by chance counts as chance: a logit of its own would keep it from staying.
     assert float(found[1]) == pytest.approx(0, abs=1e-6)
 
