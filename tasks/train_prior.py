@@ -11,16 +11,10 @@ from artifacts.code_table import read_codes, sequences
 from artifacts.refs import Ref
 from artifacts.weights import load_weights, weights_bytes
 from core.config import PriorConfig
+from core.counting import bigram_nats, stay_logits, unigram_nats
 from core.descriptors import scales
 from core.prior import UNKNOWN, Prior
-from core.prior_training import (
-    CodeSequence,
-    PriorTrainer,
-    bigram_nats,
-    nats_per_level,
-    stay_logits,
-    unigram_nats,
-)
+from core.prior_training import CodeSequence, PriorTrainer, nats_per_level
 from core.sampling import LONGEST_NATURAL
 from core.sizing import training_steps
 from core.training import step_seed

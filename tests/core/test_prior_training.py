@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.config import PriorConfig
+from core.counting import bigram_nats, stay_logits, unigram_nats
 from core.prior import UNKNOWN, Conditions, Prior
 from core.prior_training import (
     CodeBatch,
@@ -16,13 +17,10 @@ from core.prior_training import (
     CodeWindow,
     CodeWindows,
     PriorTrainer,
-    bigram_nats,
     collate,
     corrupted,
     nats,
     nats_per_level,
-    stay_logits,
-    unigram_nats,
 )
 from core.training import Fit
 

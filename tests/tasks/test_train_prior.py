@@ -10,8 +10,9 @@ from artifacts.code_table import read_codes, sequences
 from artifacts.sound_set import SoundSet
 from artifacts.weights import load_weights
 from core.config import PriorConfig
+from core.counting import stay_logits
 from core.prior import UNKNOWN, Prior
-from core.prior_training import CodeSequence, stay_logits
+from core.prior_training import CodeSequence
 from tasks.train_prior import examples, nats_of_labels
 from tasks.validate import record_of
 
