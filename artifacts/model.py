@@ -158,7 +158,8 @@ def _check_codec(
 def _check_prior(prior: Mapping[str, Tensor], labels: int) -> None:
     """Raises ValueError unless what new sounds are modelled on is of the right kind."""
     examples, scales = prior["examples"], prior["scales"]
-    if examples.dim() != 2 or not len(examples) or examples.shape[1] != EXAMPLE:
+    columns = EXAMPLE + prior["codebooks"].shape[2]
+    if examples.dim() != 2 or not len(examples) or examples.shape[1] != columns:
         raise ValueError(f"examples cannot have shape {tuple(examples.shape)}")
     if scales.shape != (len(DESCRIPTORS), QUANTILES):
         raise ValueError(f"scales cannot have shape {tuple(scales.shape)}")
@@ -166,13 +167,15 @@ def _check_prior(prior: Mapping[str, Tensor], labels: int) -> None:
         raise ValueError(f"{len(prior['label.weight'])} labels are learnt, {labels} are named")
     if examples.is_meta:
         return
-    length, label, ranks = examples[:, 0], examples[:, 1], examples[:, 2:]
+    length, label, ranks = examples[:, 0], examples[:, 1], examples[:, 2:EXAMPLE]
     if not bool(((length >= 1) & (length <= LONGEST_NATURAL)).all()):
         raise ValueError(f"an example's length is not in 1 to {LONGEST_NATURAL}")
     if not bool(((label >= UNKNOWN) & (label < max(labels, UNKNOWN + 1))).all()):
         raise ValueError("an example's label is none of the named")
     if not bool(((ranks >= 0) & (ranks <= 1)).all()):
         raise ValueError("an example's rank is not in 0 to 1")
+    if not bool(examples.isfinite().all()):
+        raise ValueError("an example's style is not finite")
 
 
 def _check_texture(texture: Mapping[str, Tensor], config: BuildConfig) -> None:

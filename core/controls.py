@@ -1,7 +1,7 @@
-"""What a user asks of new sounds, and what the prior is then told.
+"""What a user asks of new sounds, what the prior is then told, and how near a sound came.
 
 What is not asked is taken from a training sound that is like what is asked, so that
-length and kind go together as they do in the real sounds.
+length, kind and style go together as they do in the real sounds.
 """
 
 import math
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
+from torch import Tensor
 
-from core.descriptors import DESCRIPTORS
+from core.config import MelConfig
+from core.descriptors import DESCRIPTORS, descriptors, ranks
 from core.errors import ConfigError
-from core.prior import UNKNOWN, Conditions, Prior
+from core.prior import EXAMPLE, UNKNOWN, Conditions, Prior
 from core.training import step_generator
 
 NEAR = 0.1  # deviation of ranks: how like the asked a training sound must be
@@ -43,17 +45,23 @@ class Controls:
 
 
 def drawn_conditions(
-    prior: Prior, controls: Controls, label: int | None, seeds: Sequence[int]
+    prior: Prior,
+    controls: Controls,
+    label: int | None,
+    seeds: Sequence[int],
+    prompt: Tensor | None = None,
 ) -> tuple[Conditions, list[int]]:
     """What each sound is told, and its length in code frames.
 
     Args:
         label: asked for; None takes that of the training sound that was drawn.
+        prompt: (F, L) codes that every sound goes on from. It has a style of its own, and
+            of training sounds only the length is taken.
     """
     examples = prior.examples.cpu()
     asked = torch.tensor(controls.ranks())
     known = asked.isfinite()
-    apart = ((examples[:, 2:] - asked)[:, known] / NEAR).square().sum(1)
+    apart = ((examples[:, 2:EXAMPLE] - asked)[:, known] / NEAR).square().sum(1)
     likeness = -0.5 * apart
     if label is not None:
         likeness = likeness.masked_fill(examples[:, 1] != label, float("-inf"))
@@ -66,6 +74,40 @@ def drawn_conditions(
         int(torch.multinomial(shares, 1, generator=step_generator(seed, 0, "example")))
         for seed in seeds
     ]
-    labels = examples[chosen, 1].long() if prior.labels else torch.full((len(seeds),), UNKNOWN)
-    conditions = Conditions(labels, asked.expand(len(seeds), -1).clone())
-    return conditions, [max(1, int(length)) for length in examples[chosen, 0]]
+    drawn = examples[chosen]
+    lengths = [max(1, int(length)) for length in drawn[:, 0]]
+    told = Conditions(drawn[:, 1].long(), drawn[:, 2:EXAMPLE].clone(), drawn[:, EXAMPLE:])
+    if prompt is not None:
+        told = Conditions.unknown(len(seeds), told.style.shape[1])
+        told.style[:] = prior.style(prompt.to(prior.codebooks.device)).cpu()
+        told.label.fill_(UNKNOWN if label is None else label)
+    told.ranks[:, known] = asked[known]
+    return told, lengths
+
+
+def distances(
+    prior: Prior,
+    controls: Controls,
+    label: int | None,
+    told: Conditions,
+    codes: Sequence[Tensor],
+    log_mels: Sequence[Tensor],
+    mel: MelConfig,
+) -> Tensor:
+    """(B,) how far each sound is from what was asked; 0 is as asked.
+
+    A rank counts by its difference, a label by the difference from the style that was
+    told, which is a sound's of that label.
+    """
+    apart = torch.zeros(len(codes))
+    asked = torch.tensor(controls.ranks())
+    known = asked.isfinite()
+    if bool(known.any()):
+        values = torch.stack([descriptors(one.cpu(), mel) for one in log_mels])
+        missed = ranks(values, prior.scales.cpu())[:, known] - asked[known]
+        apart += (missed / NEAR).square().sum(1)
+    if label is not None:
+        device = prior.codebooks.device
+        styles = torch.stack([prior.style(one.to(device)).cpu() for one in codes])
+        apart += (styles - told.style).square().mean(1) / NEAR
+    return apart

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.audio import Wave, level_to_true_peak, resample, rms_dbfs
 from core.config import MelConfig
 from core.continuous import long_wave
-from core.controls import Controls, drawn_conditions
+from core.controls import Controls, distances, drawn_conditions
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
@@ -21,6 +21,9 @@ from core.vocoder import Vocoder
 
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
+# How many are drawn where a kind or a control is asked, the nearest to it is kept. One alone
+# follows loudness with a rank correlation of .71 and attack with .48, four with .91 and .84.
+CANDIDATES = 4
 FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 
 
@@ -59,29 +62,67 @@ def mel_from_codes(rvqvae: RvqVae, texture: Texture, codes: Tensor, seed: int) -
     return texture.textured(rvqvae.decode(rvqvae.vectors(codes[None]))[0], seed)
 
 
-def drawn_codes(instrument: Instrument, seeds: Sequence[int], request: Request) -> list[Tensor]:
-    """(F', L) codes for each seed; what was asked and a training sound's length decide how long."""
-    conditions, lengths = drawn_conditions(instrument.prior, request.controls, request.label, seeds)
+@dataclass(frozen=True)
+class Drawn:
+    """A new sound before its vocoder."""
+
+    codes: Tensor  # (F', L)
+    log_mel: Tensor  # (F, M)
+
+
+def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request) -> list[Drawn]:
+    """One for each seed; what was asked and a training sound's length decide how long.
+
+    Where a label or a control is asked, several are drawn and the nearest to it is kept.
+    """
+    prior, prompt = instrument.prior, None
+    if request.prompt is not None:
+        device = instrument.rvqvae.codebooks.device
+        prompt = instrument.rvqvae.encode(request.prompt[None].to(device))[0].cpu()
+    asked = (request.controls, request.label)
+    told, lengths = drawn_conditions(prior, *asked, seeds, prompt)
     exact = request.seconds is not None
     if request.seconds is not None:
         samples = request.seconds * instrument.mel.sample_rate
         lengths = [max(1, math.ceil(samples / instrument.code_samples))] * len(seeds)
-    prompt = None
-    if request.prompt is not None:
-        device = instrument.rvqvae.codebooks.device
-        prompt = instrument.rvqvae.encode(request.prompt[None].to(device))[0].cpu()
+    if prompt is not None:
         known = len(prompt)
         lengths = [max(length, known) if exact else known + length for length in lengths]
-    return sample_codes(
-        instrument.prior,
-        seeds,
-        request.sampling,
-        lengths,
-        conditions,
-        exact,
-        instrument.longest_frames,
-        prompt,
+
+    def drawn(attempt: int) -> list[Drawn]:
+        own = [step_seed(seed, attempt, "candidate") if attempt else seed for seed in seeds]
+        codes = sample_codes(
+            prior,
+            own,
+            request.sampling,
+            lengths,
+            told,
+            exact,
+            instrument.longest_frames,
+            prompt,
+        )
+        return [
+            Drawn(one, mel_from_codes(instrument.rvqvae, instrument.texture, one, seed))
+            for one, seed in zip(codes, own, strict=True)
+        ]
+
+    if asked == (Controls(), None):
+        return drawn(0)
+    tries = [drawn(attempt) for attempt in range(CANDIDATES)]
+    apart = torch.stack(
+        [
+            distances(
+                prior,
+                *asked,
+                told,
+                [one.codes for one in some],
+                [one.log_mel for one in some],
+                instrument.mel,
+            )
+            for some in tries
+        ]
     )
+    return [tries[best][place] for place, best in enumerate(apart.argmin(0).tolist())]
 
 
 def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) -> Iterator[Wave]:
@@ -90,20 +131,16 @@ def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) 
     A sound quieter than -50 dBFS is drawn again, up to 8 times, from seeds that follow
     from its own; if all are, the last one is returned.
     """
-    drawn = drawn_codes(instrument, seeds, request)
-    for seed, codes in zip(seeds, drawn, strict=True):
-        wave = _vocoded(instrument, codes, seed)
+    drawn = drawn_sounds(instrument, seeds, request)
+    for seed, sound in zip(seeds, drawn, strict=True):
+        wave = long_wave(instrument.vocoder, sound.log_mel, instrument.mel)
         for attempt in range(1, MOST_DRAWS):
             if rms_dbfs(wave) > SILENT_DBFS:
                 break
             other = step_seed(seed, attempt, "redraw")
-            wave = _vocoded(instrument, drawn_codes(instrument, [other], request)[0], other)
+            (sound,) = drawn_sounds(instrument, [other], request)
+            wave = long_wave(instrument.vocoder, sound.log_mel, instrument.mel)
         yield wave
-
-
-def _vocoded(instrument: Instrument, codes: Tensor, seed: int) -> Wave:
-    log_mel = mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed)
-    return long_wave(instrument.vocoder, log_mel, instrument.mel)
 
 
 def finished(wave: Wave, rate_in: int, rate_out: int, seconds: float | None) -> Wave:

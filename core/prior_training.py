@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.config import PriorConfig
 from core.descriptors import DESCRIPTORS
 from core.prior import UNKNOWN, Conditions, Prior
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
 SCORED_FRAMES = 2048  # code frames scored at once
+STYLE_NOISE = 0.25  # deviation, so that no style stands for one training sound alone
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class CodeWindow:
     left: Tensor  # (F,)
     label: int
     ranks: tuple[float, ...]
+    style: Tensor  # (D,)
     sound: int = 0
 
 
@@ -70,15 +71,20 @@ class CodeBatch:
     sounds: tuple[int, ...]  # B places in the set
 
     def but_told(self, share: float, generator: torch.Generator) -> "CodeBatch":
-        """The same; each condition of each window is told with this probability only."""
-        count = len(self.targets)
-        kept = torch.rand(count, 2 + len(DESCRIPTORS), generator=generator) < share
+        """The same; each condition of each window is told with this probability only.
+
+        Styles are told a little wrong.
+        """
+        count, told = len(self.targets), self.conditions
+        kept = torch.rand(count, 3 + len(DESCRIPTORS), generator=generator) < share
+        style = told.style + STYLE_NOISE * torch.randn(told.style.shape, generator=generator)
         return dataclasses.replace(
             self,
             left=self.left.masked_fill(~kept[:, :1], UNKNOWN),
             conditions=Conditions(
-                self.conditions.label.masked_fill(~kept[:, 1], UNKNOWN),
-                self.conditions.ranks.masked_fill(~kept[:, 2:], math.nan),
+                told.label.masked_fill(~kept[:, 1], UNKNOWN),
+                told.ranks.masked_fill(~kept[:, 3:], math.nan),
+                style.masked_fill(~kept[:, 2:3], math.nan),
             ),
         )
 
@@ -113,7 +119,9 @@ def collate(windows: Sequence[CodeWindow], end: int) -> CodeBatch:
         scored[row, :frames, 1:] &= window[:, :1] != end  # after the end there is no sound
         left[row, :frames] = one.left
     conditions = Conditions(
-        torch.tensor([one.label for one in windows]), torch.tensor([one.ranks for one in windows])
+        torch.tensor([one.label for one in windows]),
+        torch.tensor([one.ranks for one in windows]),
+        torch.stack([one.style for one in windows]),
     )
     sounds = tuple(one.sound for one in windows)
     return CodeBatch(previous, frame, targets, scored, left, conditions, sounds)
@@ -122,15 +130,16 @@ def collate(windows: Sequence[CodeWindow], end: int) -> CodeBatch:
 class CodeWindows:
     """Training windows of code sequences; every frame of every sequence is met equally often."""
 
-    def __init__(self, sequences: Sequence[CodeSequence], config: PriorConfig, end: int):
-        self.config, self.end = config, end
+    def __init__(self, sequences: Sequence[CodeSequence], prior: Prior):
+        self.config, self.end = prior.config, prior.end
         self.sequences = list(sequences)
+        self.styles = [prior.style(one.codes.to(prior.start.device)).cpu() for one in sequences]
         self.left = [one.left() for one in sequences]
-        self.targets = [one.targets(end) for one in sequences]
+        self.targets = [one.targets(self.end) for one in sequences]
         # A window begins anywhere from one frame's reach before a sound to its last frame,
         # and is clipped to it. So every frame, starts and ends too, is met equally often;
         # counted by length alone, ends were so rare that new sounds came out 4 times too long.
-        reach = config.window_frames - 1
+        reach = self.config.window_frames - 1
         self.weights = torch.tensor([float(len(one) + reach) for one in self.targets])
 
     def draw(self, generator: torch.Generator) -> CodeBatch:
@@ -147,7 +156,14 @@ class CodeWindows:
             sound, left = self.sequences[index], self.left[index][start : place + width]
             windows.append(
                 CodeWindow(
-                    window, before, sound.first + start, left, sound.label, sound.ranks, sound.sound
+                    targets=window,
+                    before=before,
+                    first=sound.first + start,
+                    left=left,
+                    label=sound.label,
+                    ranks=sound.ranks,
+                    style=self.styles[index],
+                    sound=sound.sound,
                 )
             )
             frames += len(window)
@@ -190,8 +206,8 @@ class PriorTrainer(Trainer):
     ):
         self.prior, self.steps, self.seed, self.device = prior.to(device), steps, seed, device
         self.config = prior.config
-        self.originals = CodeWindows(originals, prior.config, prior.end)
-        self.augmented = CodeWindows(augmented or originals, prior.config, prior.end)
+        self.originals = CodeWindows(originals, self.prior)
+        self.augmented = CodeWindows(augmented or originals, self.prior)
         self.held_out = list(held_out)
         self.modules: dict[str, nn.Module] = {"prior": self.prior}
         decayed = [p for p in prior.parameters() if p.ndim > 1]
@@ -270,20 +286,19 @@ def nats_per_level(
             are never told.
     """
     prior.eval()
-    nothing = (math.nan,) * len(DESCRIPTORS)
+    nothing = Conditions.unknown(1, prior.codebooks.shape[2])
+    nobody, unlike = nothing.style[0], tuple(nothing.ranks[0].tolist())
     total = torch.zeros(prior.levels, dtype=torch.float64)
     frames = 0
     for number, one in enumerate(sequences):
         targets, state = one.targets(prior.end), None
-        conditions = Conditions.unknown(1, device)
-        if labels is not None:
-            conditions.label.fill_(labels[number])
-        told = prior.told(conditions)
+        label = UNKNOWN if labels is None else labels[number]
+        told = prior.told(dataclasses.replace(nothing, label=torch.tensor([label])).to(device))
         for first in range(0, len(targets), SCORED_FRAMES):  # memory of one piece
             piece = targets[first : first + SCORED_FRAMES]
             last = targets[first - 1] if first else torch.zeros_like(targets[0])
             left = torch.full((len(piece),), UNKNOWN)
-            window = CodeWindow(piece, last, one.first + first, left, UNKNOWN, nothing)
+            window = CodeWindow(piece, last, one.first + first, left, UNKNOWN, unlike, nobody)
             batch = collate([window], prior.end).to(device)
             states, vectors, state = prior.states(
                 batch.previous, batch.frame, batch.left, told, state

@@ -112,7 +112,8 @@ class Drawer:
         self.below = books @ prior.depth_below  # (L, K, H)
         self.start = prior.start @ enter
         self.elapsed, self.left = prior.elapsed.weight @ enter, prior.left.weight @ enter
-        self.told = prior.told(conditions) @ enter + weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        self.told = prior.told(conditions)
+        self.always = self.told @ enter + weights["bias_ih_l0"] + weights["bias_hh_l0"]
         near = torch.einsum("lhd,lkd->lhk", prior.geometry_out, books)
         heads = prior.heads + F.pad(near, (0, 1))
         # Only level 0 can end.
@@ -141,12 +142,12 @@ class Drawer:
         seen = torch.where(begins, self.start, F.embedding(rows, self.seen).sum(1))
         clock = self.elapsed[half_octaves(frame)]
         clock = clock + self.left[half_octaves(left.clamp_min(0))] * (left >= 0)[:, None]
-        gates = torch.addmm(seen + clock + self.told, hidden, self.recur)
+        gates = torch.addmm(seen + clock + self.always, hidden, self.recur)
         enter, forget, candidate, leave = gates.chunk(4, dim=-1)
         cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
         hidden = leave.sigmoid() * cell.tanh()
         before = F.embedding(rows, self.before).sum(1).masked_fill(begins, 0.0)
-        return self.depth_state(hidden) + before, hidden, cell
+        return self.depth_state(hidden + self.told) + before, hidden, cell
 
     def frame(
         self,
@@ -207,7 +208,9 @@ def sample_codes(
     """
     prior.eval()
     device, batch = prior.start.device, len(seeds)
-    told = Conditions.unknown(batch, device) if conditions is None else conditions.to(device)
+    if conditions is None:
+        conditions = Conditions.unknown(batch, prior.codebooks.shape[2])
+    told = conditions.to(device)
     drawer, dice = Drawer(prior, told), Dice(seeds, prior.levels)
     goal = torch.tensor(list(lengths), device=device)
     limit = goal if exact else (goal * OVERTIME).long() + 1

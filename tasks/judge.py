@@ -11,7 +11,7 @@ from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.config import BuildConfig, ValidateConfig
-from core.generation import Instrument, Request, drawn_codes, mel_from_codes
+from core.generation import Instrument, Request, drawn_sounds, mel_from_codes
 from core.griffinlim import GriffinLim
 from core.metrics import overlap_8gram
 from core.prior import Prior
@@ -27,7 +27,7 @@ from tasks.step import Run, step
 BATCH_SOUNDS = 16
 
 
-@step("judge", version=1)
+@step("judge", version=2)
 def judge(
     run: Run,
     sounds: Ref,
@@ -116,16 +116,14 @@ def drawn_mels(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Codes (F', L) and log mels (F, M) of new sounds, on the CPU."""
     codes: list[Tensor] = []
+    mels: list[Tensor] = []
     with bar("judge", len(seeds)) as progress:
         for first in range(0, len(seeds), BATCH_SOUNDS):
-            codes += drawn_codes(
-                instrument, seeds[first : first + BATCH_SOUNDS], request or Request()
-            )
+            batch = seeds[first : first + BATCH_SOUNDS]
+            for one in drawn_sounds(instrument, batch, request or Request()):
+                codes.append(one.codes)
+                mels.append(one.log_mel.cpu())
             progress.update(len(codes), "new sounds")
-    mels = [
-        mel_from_codes(instrument.rvqvae, instrument.texture, one, seed).cpu()
-        for one, seed in zip(codes, seeds, strict=True)
-    ]
     return codes, mels
 
 

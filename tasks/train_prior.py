@@ -25,14 +25,15 @@ BEGINNING_FRAMES = 8  # code frames
 OTHER_LABELS = 4  # wrong ones that each held-out sound is tried with
 
 
-def examples(sounds: Sequence[CodeSequence]) -> Tensor:
-    """(N, 6) lengths, labels and ranks of whole sounds, which new ones are modelled on."""
-    rows = [
-        [min(len(one.codes), LONGEST_NATURAL), one.label, *one.ranks]
-        for one in sounds
-        if one.first == 0
-    ]
-    return torch.tensor(rows, dtype=torch.float32)
+def examples(prior: Prior, sounds: Sequence[CodeSequence]) -> Tensor:
+    """(N, 6 + D) lengths, labels, ranks and styles of whole sounds.
+
+    New ones are modelled on them.
+    """
+    whole = [one for one in sounds if one.first == 0]
+    rows = [[min(len(one.codes), LONGEST_NATURAL), one.label, *one.ranks] for one in whole]
+    styles = torch.stack([prior.style(one.codes) for one in whole])
+    return torch.cat([torch.tensor(rows), styles], dim=1)
 
 
 def nats_of_labels(
@@ -61,7 +62,7 @@ def nats_of_labels(
     return {"right": told([one.label for one in labelled]), "wrong": sum(wrong) / len(wrong)}
 
 
-@step("prior", version=3)
+@step("prior", version=4)
 def train_prior(
     run: Run, codes: Ref, rvqvae: Ref, labels: Ref, config: PriorConfig, seed: int
 ) -> Ref:
@@ -89,13 +90,8 @@ def train_prior(
     def fresh() -> Prior:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(seed, 0, "prior weights"))
-            prior = Prior(
-                codebooks,
-                config,
-                scale,
-                examples(whole or originals),
-                len(named["names"]),
-            )
+            prior = Prior(codebooks, config, scale, labels=len(named["names"]))
+        prior.examples = examples(prior, whole or originals)
         prior.stays.data.copy_(stay_logits(whole or originals, prior.levels, prior.codebook_size))
         return prior
 

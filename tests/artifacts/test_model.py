@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,9 +36,13 @@ MANIFEST = {
 CPU = torch.device("cpu")
 
 
-# What new sounds are modelled on: 20 frames, a kick, all ranks in the middle; 30 frames, no label.
-EXAMPLES = torch.tensor([[20, 0, 0.5, 0.5, 0.5, 0.5], [30, -1, 0, 0, 1, 1]])
-CONDITIONS = {"examples": EXAMPLES, "scales": torch.zeros(4, 33)}
+def examples(dim: int) -> Tensor:
+    """What new sounds are modelled on, with styles of this many numbers.
+
+    20 frames, a kick, all ranks in the middle; 30 frames, no label.
+    """
+    rows = torch.tensor([[20, 0, 0.5, 0.5, 0.5, 0.5], [30, -1, 0, 0, 1, 1]])
+    return torch.cat([rows, torch.linspace(-2, 2, 2 * dim).reshape(2, dim)], dim=1)
 
 
 def model(tmp_path: Path, entries: Mapping[str, bytes] = ENTRIES, /, **changes: object) -> Model:
@@ -110,10 +115,11 @@ def parts(codec_books: Tensor, prior_books: Tensor) -> dict[str, bytes]:
     """Entries with a whole codec, and of the prior what needs no net."""
     start = LinearStart(torch.zeros(128), torch.ones(()), torch.zeros(256, 64), codec_books)
     codec = RvqVae(start, MelConfig(), RvqvaeConfig()).state_dict()
+    prior = {"codebooks": prior_books, "examples": examples(64), "scales": torch.zeros(4, 33)}
     return {
         **ENTRIES,
         "rvqvae.safetensors": weights_bytes(codec),
-        "prior.safetensors": weights_bytes({"codebooks": prior_books, **CONDITIONS}),
+        "prior.safetensors": weights_bytes(prior),
     }
 
 
@@ -160,6 +166,7 @@ SMALL = BuildConfig(
     prior=PriorConfig(hidden=8),
 )
 BOOKS = torch.arange(48.0).reshape(2, 3, 8)
+EXAMPLES = examples(8)
 Tensors = dict[str, Tensor]
 
 
@@ -199,9 +206,11 @@ def with_example(place: int, value: float) -> Tensor:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"examples": torch.zeros(0, 6)}, "examples cannot have shape (0, 6)"),
-        ({"examples": torch.zeros(2, 5)}, "examples cannot have shape (2, 5)"),
-        ({"examples": torch.zeros(6)}, "examples cannot have shape (6,)"),
+        ({"examples": torch.zeros(0, 14)}, "examples cannot have shape (0, 14)"),
+        ({"examples": EXAMPLES[:, :13]}, "examples cannot have shape (2, 13)"),
+        ({"examples": examples(9)}, "examples cannot have shape (2, 15)"),
+        ({"examples": EXAMPLES[:, :6]}, "examples cannot have shape (2, 6)"),  # without styles
+        ({"examples": EXAMPLES[0]}, "examples cannot have shape (14,)"),
         ({"examples": with_example(0, 0)}, "length is not in 1 to 1300"),
         ({"examples": with_example(0, 1301)}, "length is not in 1 to 1300"),
         ({"examples": with_example(1, 2)}, "label is none of the named"),
@@ -222,7 +231,16 @@ def test_a_prior_that_could_tell_no_sound_is_refused(
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["examples", "scales", "stays", "label.weight"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [6, 13])
+def test_a_style_that_is_no_number_is_refused(tmp_path: Path, place: int, value: float) -> None:
+    prior = safetensors.torch.save({"examples": with_example(place, value)})
+    odd = model(tmp_path, {**ENTRIES, "prior.safetensors": prior})
+    with pytest.raises(PackageError, match="'examples' is not all finite"):
+        odd.instrument("griffinlim", CPU)
+
+
+@pytest.mark.parametrize("name", ["examples", "scales", "stays", "label.weight", "style_in"])
 def test_a_prior_without_its_conditions_is_refused(tmp_path: Path, name: str) -> None:
     whole = nets()
     del whole["prior"][name]

@@ -1,34 +1,57 @@
-"""What is asked is told, and the rest comes from training sounds that are like it."""
+"""What is asked is told, the rest comes from training sounds that are like it; what is near."""
 
 import math
 
 import pytest
 import torch
+from torch import Tensor
 
-from core.config import PriorConfig
-from core.controls import Controls, drawn_conditions
+from core.config import MelConfig, PriorConfig
+from core.controls import NEAR, Controls, distances, drawn_conditions
+from core.descriptors import descriptors, scales
 from core.errors import ConfigError
-from core.prior import UNKNOWN, Prior
+from core.prior import UNKNOWN, Conditions, Prior
 
 NOTHING = Controls()
+MEL = MelConfig()
 
 
 def prior(rows: list[list[float]], labels: int = 0) -> Prior:
-    """Of training sounds with these lengths, labels and ranks."""
-    return Prior(
-        torch.randn(1, 4, 3), PriorConfig(hidden=8), examples=torch.tensor(rows), labels=labels
-    )
+    """Of training sounds with these lengths, labels and ranks; the n-th has the style n, -n, 1."""
+    examples = torch.tensor([[*row, n, -n, 1.0] for n, row in enumerate(rows)])
+    generator = torch.Generator().manual_seed(0)
+    books = torch.randn(1, 4, 3, generator=generator)
+    return Prior(books, PriorConfig(hidden=8), examples=examples, labels=labels)
 
 
 # Brightness rises evenly with length; even ones are of label 0, odd ones of label 1.
 CLIMBING = [[n + 1.0, n % 2, n / 100, 0.5, 0.5, 0.5] for n in range(101)]
+# No two sounds have a rank in common.
+VARIED = [
+    [n + 1.0, n % 2, n / 100, 1 - n / 100, (37 * n % 101) / 100, (53 * n % 101) / 100]
+    for n in range(101)
+]
 
 
-def test_asked_ranks_are_told_and_no_others() -> None:
+def test_with_nothing_asked_all_of_one_training_sound_is_told() -> None:
+    model = prior(VARIED, labels=2)
+    told, lengths = drawn_conditions(model, NOTHING, None, range(50))
+    drawn = model.examples[[length - 1 for length in lengths]]
+    assert torch.equal(told.label, drawn[:, 1].long())
+    assert torch.equal(told.ranks, drawn[:, 2:6])
+    assert torch.equal(told.style, drawn[:, 6:])
+
+
+def test_what_is_asked_is_told_and_else_all_of_one_training_sound() -> None:
+    model = prior(VARIED, labels=2)
     asked = Controls(brightness=0.25, attack=1.0)
-    conditions, _ = drawn_conditions(prior(CLIMBING), asked, None, [1, 2])
-    expected = torch.tensor([[0.25, math.nan, math.nan, 1.0]] * 2)
-    torch.testing.assert_close(conditions.ranks, expected, equal_nan=True)
+    told, lengths = drawn_conditions(model, asked, 1, range(50))
+    drawn = model.examples[[length - 1 for length in lengths]]
+    assert torch.equal(told.ranks[:, [0, 3]], torch.tensor([[0.25, 1.0]]).expand(50, -1))
+    assert torch.equal(told.ranks[:, 1:3], drawn[:, 3:5])
+    assert torch.equal(told.style, drawn[:, 6:])
+    assert torch.equal(told.label, drawn[:, 1].long())
+    assert len(set(lengths)) > 3
 
 
 def test_controls_stand_in_the_order_of_the_descriptors() -> None:
@@ -78,8 +101,9 @@ def test_without_a_label_that_of_the_drawn_sound_is_told() -> None:
     assert set(conditions.label.tolist()) == {0, 1}
 
 
-def test_prior_without_labels_is_told_none() -> None:
-    conditions, _ = drawn_conditions(prior(CLIMBING), NOTHING, None, range(10))
+def test_sounds_without_a_label_are_told_none() -> None:
+    rows = [[n + 1.0, UNKNOWN, n / 4, 0.5, 0.5, 0.5] for n in range(5)]
+    conditions, _ = drawn_conditions(prior(rows), NOTHING, None, range(10))
     assert conditions.label.tolist() == [UNKNOWN] * 10
 
 
@@ -102,3 +126,99 @@ def test_seed_alone_decides_what_its_sound_is_modelled_on() -> None:
 def test_length_is_a_frame_at_least() -> None:
     _, lengths = drawn_conditions(prior([[0.0, -1.0, 0.5, 0.5, 0.5, 0.5]]), NOTHING, None, [1])
     assert lengths == [1]
+
+
+# What goes on from a prompt
+
+PROMPT = torch.tensor([[2], [2], [3]])
+
+
+def test_prompt_tells_its_own_style_and_nothing_of_a_training_sound() -> None:
+    model = prior(VARIED, labels=2)
+    told, lengths = drawn_conditions(model, NOTHING, None, range(20), PROMPT)
+    vectors = model.codebooks[0]
+    expected = (2 * vectors[2] + vectors[3]) / 3
+    torch.testing.assert_close(told.style, expected.expand(20, -1))
+    assert told.ranks.isnan().all()
+    assert told.label.tolist() == [UNKNOWN] * 20
+    assert lengths == drawn_conditions(model, NOTHING, None, range(20))[1]
+
+
+def test_what_is_asked_beside_a_prompt_is_told_and_decides_the_length() -> None:
+    model = prior(VARIED, labels=2)
+    asked = Controls(brightness=0.25, noisiness=0.5), 1, range(20)
+    told, lengths = drawn_conditions(model, *asked, PROMPT)
+    expected = torch.tensor([[0.25, math.nan, 0.5, math.nan]] * 20)
+    torch.testing.assert_close(told.ranks, expected, equal_nan=True)
+    assert told.label.tolist() == [1] * 20
+    assert lengths == drawn_conditions(model, *asked)[1]
+
+
+# How near a sound came
+
+
+def flat(level: float) -> Tensor:
+    """(F, M) all of one level: of such sounds loudness alone differs."""
+    return torch.full((20, 128), level)
+
+
+def ranked() -> Prior:
+    """That has heard flat sounds of levels -4, -3 ... 0: their loudness has ranks 0 to 1."""
+    model = prior(CLIMBING, labels=2)
+    model.scales = scales([descriptors(flat(level), MEL) for level in range(-4, 1)])
+    return model
+
+
+CODES = torch.tensor([[0], [1], [0]])
+
+
+def apart(
+    model: Prior, controls: Controls, label: int | None, told: Conditions, *levels: float
+) -> list[float]:
+    """Of sounds of these levels, all of the same codes."""
+    mels = [flat(level) for level in levels]
+    return distances(model, controls, label, told, [CODES] * len(mels), mels, MEL).tolist()
+
+
+def styled(*styles: Tensor) -> Conditions:
+    told = Conditions.unknown(len(styles), 3)
+    told.style[:] = torch.stack(styles)
+    return told
+
+
+def test_exactly_what_was_asked_is_at_no_distance() -> None:
+    model = ranked()
+    told = styled(model.style(CODES))
+    assert apart(model, Controls(loudness=0.75), 1, told, -1.0) == pytest.approx([0], abs=1e-6)
+
+
+def test_missed_ranks_count_by_their_squares_in_deviations() -> None:
+    model, told = ranked(), styled(*[torch.zeros(3)] * 4)
+    found = apart(model, Controls(loudness=0.75), None, told, -1.0, -2.0, -3.0, 0.0)
+    expected = [(missed / NEAR) ** 2 for missed in (0, 0.25, 0.5, 0.25)]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_every_rank_that_is_asked_counts_and_no_other() -> None:
+    model, told = ranked(), styled(torch.zeros(3))
+    # A flat sound is as soon there as all training sounds are: in the middle of them.
+    asked = Controls(loudness=0.75, attack=0.9)
+    expected = (0.25 / NEAR) ** 2 + (0.4 / NEAR) ** 2
+    assert apart(model, asked, None, told, -2.0) == pytest.approx([expected], rel=1e-4)
+
+
+def test_with_a_label_asked_the_style_that_was_missed_counts() -> None:
+    model = ranked()
+    own, off = model.style(CODES), torch.tensor([0.5, 0.0, -1.0])
+    told = styled(own, own + off, own + 2 * off)
+    found = apart(model, NOTHING, 1, told, 0.0, 0.0, 0.0)
+    assert found == pytest.approx([0, 1.25 / 3 / NEAR, 4 * 1.25 / 3 / NEAR], abs=1e-5)
+    assert apart(model, NOTHING, None, told, 0.0, 0.0, 0.0) == [0, 0, 0]
+
+
+def test_missed_ranks_and_styles_add_up() -> None:
+    model = ranked()
+    told = styled(model.style(CODES) + 1)
+    asked = Controls(loudness=0.75)
+    both = (0.25 / NEAR) ** 2 + 1 / NEAR
+    assert apart(model, asked, 1, told, -2.0) == pytest.approx([both], rel=1e-4)

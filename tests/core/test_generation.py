@@ -6,64 +6,23 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from untrained_instrument import EXAMPLES, MEL, Loudness, heard_mel, instrument
 
 from core.audio import true_peak
-from core.config import MelConfig, PriorConfig, RvqvaeConfig, TextureConfig, VocoderName
 from core.controls import Controls
 from core.errors import ConfigError
 from core.generation import (
     Instrument,
     Request,
-    drawn_codes,
+    drawn_sounds,
     drawn_waves,
     finished,
     mel_from_codes,
 )
 from core.mel import silence
-from core.prior import Conditions, Prior
-from core.rvqvae import LinearStart, RvqVae
+from core.prior import UNKNOWN, Conditions, Prior
 from core.sampling import Sampling
-from core.texture import Texture
 from core.vocoder import Vocoder
-
-MEL = MelConfig(mel_bands=4)
-
-
-class Loudness(Vocoder):
-    """Plays constant waves at the levels of a list, then at 1/2, and keeps the mels it got."""
-
-    name: VocoderName = "griffinlim"
-    reach_frames = 0
-
-    def __init__(self, *levels: float):
-        self.levels, self.mels = list(levels), list[Tensor]()
-
-    def wave(self, log_mel: Tensor) -> Tensor:
-        self.mels.append(log_mel)
-        return torch.full((len(log_mel) * 512,), self.levels.pop(0) if self.levels else 0.5)
-
-
-# Training sounds of 4 to 6 code frames; only the longest is bright and of label 1.
-EXAMPLES = torch.tensor(
-    [[4.0, 0, 0.0, 0.5, 0.5, 0.5], [5.0, 0, 0.1, 0.5, 0.5, 0.5], [6.0, 1, 1.0, 0.5, 0.5, 0.5]]
-)
-
-
-def instrument(vocoder: Vocoder | None = None) -> Instrument:
-    torch.manual_seed(0)
-    books, mean, one = torch.randn(2, 8, 3), torch.full((4,), -5.0), torch.ones(())
-    start = LinearStart(mean, one, torch.eye(8)[:, :3], books)
-    codec = RvqvaeConfig(latent_dim=3, hidden=8, blocks=1)
-    scale, shape = torch.full((4,), 0.1), TextureConfig(hidden=8, blocks=1)
-    prior = Prior(books, PriorConfig(hidden=8), examples=EXAMPLES, labels=2)
-    return Instrument(
-        MEL,
-        RvqVae(start, MEL, codec).eval(),
-        Texture(mean, one, scale, MEL, codec, shape).eval(),
-        prior,
-        vocoder or Loudness(),
-        longest_frames=6,
-    )
 
 
 def never_ending() -> Instrument:
@@ -145,49 +104,67 @@ def test_without_a_length_sounds_are_as_long_as_the_prior_makes_them() -> None:
 
 def test_without_a_length_sounds_are_told_that_of_a_training_sound() -> None:
     # A sound that does not end is cut at half of it more, and one: 7, 8 and 10.
-    lengths = [len(codes) for codes in drawn_codes(never_ending(), range(30), Request())]
+    drawn = drawn_sounds(never_ending(), range(30), Request())
+    lengths = [len(one.codes) for one in drawn]
     assert set(lengths) == {7, 8, 10}
 
 
 def test_length_goes_with_the_label_and_the_ranks_that_are_asked() -> None:
     for request in (Request(label=1), Request(controls=Controls(brightness=1.0))):
-        codes = drawn_codes(never_ending(), range(10), request)
-        assert {len(one) for one in codes} == {10}
+        drawn = drawn_sounds(never_ending(), range(10), request)
+        assert {len(one.codes) for one in drawn} == {10}
 
 
-def test_label_and_ranks_are_told_to_the_prior() -> None:
+def told_to(made: Instrument, seeds: list[int], request: Request) -> list[Conditions]:
+    """All that the prior is told while these sounds are drawn."""
     told: list[Conditions] = []
 
     class Listening(Prior):
-        def told(self, conditions: Conditions) -> Tensor:
+        def told(self, conditions: Conditions, altered: bool = False) -> Tensor:
             told.append(conditions)
-            return super().told(conditions)
+            return super().told(conditions, altered)
 
-    made = instrument()
     made.prior.__class__ = Listening
-    drawn_codes(made, [1, 2], Request(label=1, controls=Controls(loudness=0.25)))
-    assert told[0].label.tolist() == [1, 1]
-    torch.testing.assert_close(
-        told[0].ranks, torch.tensor([[math.nan, 0.25, math.nan, math.nan]] * 2), equal_nan=True
-    )
+    drawn_sounds(made, seeds, request)
+    return told
+
+
+def test_label_and_ranks_are_told_and_the_rest_of_a_training_sound() -> None:
+    request = Request(label=1, controls=Controls(loudness=0.25))
+    every = told_to(instrument(), [1, 2], request)
+    assert len(every) == 4  # candidates
+    for told in every:
+        assert told.label.tolist() == [1, 1]
+        torch.testing.assert_close(told.ranks, torch.tensor([[1.0, 0.25, 0.6, 0.8]] * 2))
+        torch.testing.assert_close(told.style, EXAMPLES[2, 6:].expand(2, -1))
+
+
+def test_sounds_that_go_on_from_a_prompt_are_told_its_style_and_no_ranks() -> None:
+    made = instrument()
+    (told,) = told_to(made, [1, 2], Request(prompt=heard_mel()))
+    style = made.prior.style(made.rvqvae.encode(heard_mel()[None])[0])
+    torch.testing.assert_close(told.style, style.expand(2, -1))
+    assert told.ranks.isnan().all()
+    assert told.label.tolist() == [UNKNOWN, UNKNOWN]
 
 
 def test_label_that_no_training_sound_has_is_refused() -> None:
     with pytest.raises(ConfigError, match="too few sounds with that label"):
-        drawn_codes(instrument(), [1], Request(label=7))
+        drawn_sounds(instrument(), [1], Request(label=7))
 
 
 def test_code_is_drawn_as_freely_as_is_asked() -> None:
-    made = instrument()
-    for request in (Request(seconds=1.0, sampling=Sampling(top_k=(1,))), Request(seconds=1.0)):
-        first, other = drawn_codes(made, [1, 2], request)
-        assert torch.equal(first, other) == (request.sampling.top_k == (1,))
+    made, likeliest = instrument(), Sampling(top_k=(1,))
+    for sampling in (likeliest, Sampling()):  # one training sound has that label: told alike
+        request = Request(seconds=1.0, label=1, sampling=sampling)
+        first, other = drawn_sounds(made, [1, 2], request)
+        assert torch.equal(first.codes, other.codes) == (sampling == likeliest)
 
 
 def test_sounds_go_on_from_the_prompt_for_as_long_as_a_training_sound() -> None:
-    made, prompt = never_ending(), noise(7 * 4, 2.0).reshape(7, 4) - 5
-    codes = drawn_codes(made, range(30), Request(prompt=torch.from_numpy(prompt)))
-    expected = made.rvqvae.encode(torch.from_numpy(prompt)[None])[0]  # 4 code frames
+    made = never_ending()
+    codes = [one.codes for one in drawn_sounds(made, range(30), Request(prompt=heard_mel()))]
+    expected = made.rvqvae.encode(heard_mel()[None])[0]  # 4 code frames
     assert all(torch.equal(one[:4], expected) for one in codes)
     # 4 and 4 to 6, cut at half as much more and one.
     assert {len(one) for one in codes} == {13, 14, 16}

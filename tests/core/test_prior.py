@@ -1,23 +1,25 @@
 """The prior sees what it may see, and says the same frame by frame as all at once."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
 from core.config import PriorConfig
-from core.prior import UNKNOWN, Conditions, Prior
+from core.prior import TOLD_GAIN, UNKNOWN, Conditions, Prior
 
 CONFIG = PriorConfig(hidden=16)
-LEVELS, CODES, FRAMES = 3, 7, 6
+LEVELS, CODES, DIM, FRAMES = 3, 7, 5, 6
+STYLE = (0.5, -1.0, 0.25, 2.0, -0.75)
 
 
 @pytest.fixture
 def prior() -> Prior:
     """Every parameter random, so that every path is open; dropout off."""
     torch.manual_seed(0)
-    model = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, labels=2)
+    model = Prior(torch.randn(LEVELS, CODES, DIM), CONFIG, labels=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.5)
@@ -39,10 +41,16 @@ def untold() -> Tensor:
     return torch.full((1, FRAMES), UNKNOWN)
 
 
-def asked(*ranks: float, label: int = UNKNOWN) -> Conditions:
-    """Of one sound; ranks that are not given are unknown."""
+def asked(
+    *ranks: float, label: int = UNKNOWN, style: Sequence[float] = (math.nan,) * DIM
+) -> Conditions:
+    """Of one sound; what is not given is unknown."""
     given = [*ranks, *[math.nan] * (4 - len(ranks))]
-    return Conditions(torch.tensor([label]), torch.tensor([given]))
+    return Conditions(torch.tensor([label]), torch.tensor([given]), torch.tensor([style]))
+
+
+def nothing(count: int = 1) -> Conditions:
+    return Conditions.unknown(count, DIM)
 
 
 @torch.no_grad()
@@ -50,7 +58,7 @@ def logits_of(
     prior: Prior, codes: Tensor, conditions: Conditions | None = None, left: Tensor | None = None
 ) -> Tensor:
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
-    told = prior.told(conditions or Conditions.unknown(len(codes)))
+    told = prior.told(conditions or nothing(len(codes)))
     return prior.logits(previous, places(), untold() if left is None else left, told, codes)
 
 
@@ -78,7 +86,8 @@ def test_code_is_heard_by_levels_above_and_frames_after_and_by_nothing_else(
 
 @torch.no_grad()
 def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior: Prior) -> None:
-    codes, conditions, left = sound(), asked(0.3, label=1), FRAMES - places()
+    conditions = asked(0.3, label=1, style=STYLE)
+    codes, left = sound(), FRAMES - places()
     all_at_once, told = logits_of(prior, codes, conditions, left), prior.told(conditions)
     previous, state = torch.zeros(1, 1, LEVELS, dtype=torch.long), None
     for frame in range(FRAMES):
@@ -100,10 +109,8 @@ def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior
 @torch.no_grad()
 def test_how_long_a_sound_has_lasted_is_heard_by_half_octaves(prior: Prior) -> None:
     def states(place: int) -> Tensor:
-        nothing = prior.told(Conditions.unknown(1))
-        return prior.states(
-            sound()[:, :1], torch.tensor([[place]]), untold()[:, :1], nothing, None
-        )[0]
+        told = prior.told(nothing())
+        return prior.states(sound()[:, :1], torch.tensor([[place]]), untold()[:, :1], told, None)[0]
 
     # 2 log2(place + 1) is 6 from 7 to 10 and 7 from 11 on; never too far for the table.
     assert torch.equal(states(7), states(10))
@@ -114,9 +121,9 @@ def test_how_long_a_sound_has_lasted_is_heard_by_half_octaves(prior: Prior) -> N
 @torch.no_grad()
 def test_how_long_a_sound_will_last_is_heard_by_half_octaves(prior: Prior) -> None:
     def states(left: int) -> Tensor:
-        nothing = prior.told(Conditions.unknown(1))
+        told = prior.told(nothing())
         return prior.states(
-            sound()[:, :1], torch.tensor([[5]]), torch.tensor([[left]]), nothing, None
+            sound()[:, :1], torch.tensor([[5]]), torch.tensor([[left]]), told, None
         )[0]
 
     assert torch.equal(states(7), states(10))  # as above
@@ -126,23 +133,23 @@ def test_how_long_a_sound_will_last_is_heard_by_half_octaves(prior: Prior) -> No
 
 @torch.no_grad()
 def test_nothing_is_heard_before_a_start(prior: Prior) -> None:
-    nothing = prior.told(Conditions.unknown(1))
+    told = prior.told(nothing())
     first, second = (
-        prior.logits(sound(seed), places(), untold(), nothing, sound())[:, 0] for seed in (1, 2)
+        prior.logits(sound(seed), places(), untold(), told, sound())[:, 0] for seed in (1, 2)
     )
     assert torch.equal(first, second)
 
 
 @torch.no_grad()
 def test_the_unknown_says_nothing(prior: Prior) -> None:
-    assert not prior.told(Conditions.unknown(3)).any()
+    assert not prior.told(nothing(3)).any()
 
 
 @pytest.mark.parametrize("descriptor", range(4))
 @torch.no_grad()
 def test_rank_is_interpolated_between_its_neighbouring_knots(prior: Prior, descriptor: int) -> None:
     def told(rank: float) -> Tensor:
-        return prior.told(asked(*[math.nan] * descriptor, rank))[0]
+        return prior.told(asked(*[math.nan] * descriptor, rank))[0] / TOLD_GAIN
 
     knots = prior.rank[descriptor]  # 9 of them: an eighth apart
     torch.testing.assert_close(told(0.0), knots[0])
@@ -153,26 +160,97 @@ def test_rank_is_interpolated_between_its_neighbouring_knots(prior: Prior, descr
 
 @torch.no_grad()
 def test_label_says_its_embedding(prior: Prior) -> None:
-    assert torch.equal(prior.told(asked(label=1))[0], prior.label.weight[1])
+    assert torch.equal(prior.told(asked(label=1))[0], TOLD_GAIN * prior.label.weight[1])
+
+
+@torch.no_grad()
+def test_style_says_its_projection(prior: Prior) -> None:
+    expected = sum(value * row for value, row in zip(STYLE, prior.style_in, strict=True))
+    torch.testing.assert_close(prior.told(asked(style=STYLE))[0], TOLD_GAIN * expected)
+
+
+@torch.no_grad()
+def test_style_that_is_known_in_part_says_nothing(prior: Prior) -> None:
+    partly = asked(0.2, label=1, style=(math.nan, *STYLE[1:]))
+    assert torch.equal(prior.told(partly), prior.told(asked(0.2, label=1)))
+
+
+@torch.no_grad()
+def test_each_sound_is_told_its_own(prior: Prior) -> None:
+    styled, plain = asked(0.2, label=1, style=STYLE), asked(0.9, label=0)
+    both = Conditions(
+        torch.cat([styled.label, plain.label]),
+        torch.cat([styled.ranks, plain.ranks]),
+        torch.cat([styled.style, plain.style]),
+    )
+    torch.testing.assert_close(prior.told(both), torch.cat([prior.told(styled), prior.told(plain)]))
 
 
 @torch.no_grad()
 def test_all_that_is_known_adds_up(prior: Prior) -> None:
-    alone = [asked(0.2), asked(math.nan, 0.9), asked(label=0)]
-    together = prior.told(asked(0.2, 0.9, label=0))
+    alone = [asked(0.2), asked(math.nan, 0.9), asked(label=0), asked(style=STYLE)]
+    together = prior.told(asked(0.2, 0.9, label=0, style=STYLE))
     torch.testing.assert_close(together, sum(prior.told(one) for one in alone))
 
 
-def test_what_is_told_is_heard_in_every_frame(prior: Prior) -> None:
-    nothing, told = logits_of(prior, sound()), logits_of(prior, sound(), asked(0.2))
-    assert (nothing != told).any(-1).all()
+TOLD = {"rank": asked(0.2), "label": asked(label=1), "style": asked(style=STYLE)}
 
 
-def test_fresh_prior_does_not_yet_heed_what_it_is_told() -> None:
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD.keys())
+def test_what_is_told_is_heard_in_every_frame(prior: Prior, told: Conditions) -> None:
+    assert (logits_of(prior, sound()) != logits_of(prior, sound(), told)).any(-1).all()
+
+
+@torch.no_grad()
+def lstm_and_depth(prior: Prior, told: Tensor) -> tuple[Tensor, Tensor]:
+    """What the LSTM says by itself, and what the depth half is given."""
+    kept: list[Tensor] = []
+    hook = prior.lstm.register_forward_hook(lambda _net, _given, out: kept.append(out[0]))
+    states, _, _ = prior.states(sound(), places(), untold(), told, None)
+    hook.remove()
+    return kept[0], states
+
+
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD.keys())
+def test_what_is_told_reaches_the_lstm_and_the_depth_half(prior: Prior, told: Conditions) -> None:
+    said = prior.told(told)
+    deaf, silent = lstm_and_depth(prior, prior.told(nothing()))
+    heard, given = lstm_and_depth(prior, said)
+    assert (heard != deaf).any(-1).all()
+    torch.testing.assert_close(given, heard + said[:, None])  # and past it, in every frame
+    assert torch.equal(silent, deaf)
+
+
+def test_fresh_prior_heeds_nothing_but_the_style_of_what_it_is_told() -> None:
     torch.manual_seed(0)
-    fresh = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, labels=2).eval()
+    fresh = Prior(torch.randn(LEVELS, CODES, DIM), CONFIG, labels=2).eval()
     told = logits_of(fresh, sound(), asked(0.2, label=1), FRAMES - places())
     assert torch.equal(told, logits_of(fresh, sound()))
+    styled = logits_of(fresh, sound(), asked(style=STYLE))
+    assert (styled != told).any(-1).all()
+
+
+def test_style_is_the_mean_of_the_frames_vectors(prior: Prior) -> None:
+    codes = sound()[0]
+    vectors = [
+        sum(prior.codebooks[level, code] for level, code in enumerate(frame))
+        for frame in codes.tolist()
+    ]
+    expected = sum(vectors) / FRAMES  # type: ignore[arg-type]
+    torch.testing.assert_close(prior.style(codes), expected)
+    together = prior.style(torch.cat([sound(1), sound(0), sound(2)]))
+    assert together.shape == (3, DIM)
+    torch.testing.assert_close(together[1], expected)
+
+
+def test_style_does_not_hang_on_the_order_of_frames_but_on_what_they_are(prior: Prior) -> None:
+    codes = sound()[0]
+    order = torch.randperm(FRAMES, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(prior.style(codes[order]), prior.style(codes))
+    torch.testing.assert_close(prior.style(codes.repeat(2, 1)), prior.style(codes))
+    other = codes.clone()
+    other[2, LEVELS - 1] = (other[2, LEVELS - 1] + 1) % CODES
+    assert not torch.allclose(prior.style(other), prior.style(codes))
 
 
 @torch.no_grad()
@@ -195,7 +273,7 @@ def test_end_says_nothing_to_the_next_frame(prior: Prior) -> None:
 
 
 def test_level_vectors_are_the_codebooks_up_to_one_scale() -> None:
-    books, codes = torch.randn(LEVELS, CODES, 5), sound()
+    books, codes = torch.randn(LEVELS, CODES, DIM), sound()
     books[1:] /= 10  # deep levels stay small beside the first
     model = Prior(books, CONFIG)
     vectors = model.level_vectors(codes)
@@ -205,7 +283,7 @@ def test_level_vectors_are_the_codebooks_up_to_one_scale() -> None:
 
 
 def test_scale_of_the_codebooks_does_not_matter() -> None:
-    books = torch.randn(LEVELS, CODES, 5)
+    books = torch.randn(LEVELS, CODES, DIM)
     small, large = Prior(books, CONFIG), Prior(1000 * books, CONFIG)
     torch.testing.assert_close(small.codebooks, large.codebooks)
 
@@ -213,13 +291,13 @@ def test_scale_of_the_codebooks_does_not_matter() -> None:
 def test_weights_bring_the_same_logits_back(prior: Prior) -> None:
     loaded = Prior.from_weights(prior.state_dict(), CONFIG)
     assert not loaded.training
-    told = asked(0.4, label=1)
+    told = asked(0.4, label=1, style=STYLE)
     assert torch.equal(logits_of(loaded, sound(), told), logits_of(prior, sound(), told))
 
 
 def test_weights_bring_back_what_new_sounds_are_modelled_on() -> None:
-    own = {"scales": torch.randn(4, 33), "examples": torch.randn(3, 6)}
-    model = Prior(torch.randn(LEVELS, CODES, 5), CONFIG, **own, labels=2)
+    own = {"scales": torch.randn(4, 33), "examples": torch.randn(3, 6 + DIM)}
+    model = Prior(torch.randn(LEVELS, CODES, DIM), CONFIG, **own, labels=2)
     loaded = Prior.from_weights(model.state_dict(), CONFIG)
     assert loaded.labels == 2
     assert all(torch.equal(getattr(loaded, name), value) for name, value in own.items())
@@ -227,6 +305,6 @@ def test_weights_bring_back_what_new_sounds_are_modelled_on() -> None:
 
 @torch.no_grad()
 def test_copies_have_a_mark_of_their_own_beside_what_is_told(prior: Prior) -> None:
-    conditions = asked(0.4, label=1)
+    conditions = asked(0.4, label=1, style=STYLE)
     apart = prior.told(conditions, altered=True) - prior.told(conditions)
     torch.testing.assert_close(apart, prior.altered.expand_as(apart))

@@ -1,6 +1,7 @@
-"""Counts worked out by hand, what is scored, and a prior that learns what counting cannot."""
+"""What is met, told and scored, and a prior that learns what counting cannot."""
 
 import copy
+import dataclasses
 import math
 from math import log
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor
 
 from core.config import PriorConfig
-from core.counting import bigram_nats, stay_logits, unigram_nats
+from core.counting import bigram_nats
 from core.prior import UNKNOWN, Conditions, Prior
 from core.prior_training import (
+    STYLE_NOISE,
     CodeBatch,
     CodeSequence,
     CodeWindow,
@@ -38,44 +40,18 @@ def sequence(*codes: int, levels: int = 1, first: int = 0, ends: bool = True) ->
 def window(targets: Tensor, before: Tensor, first: int) -> CodeWindow:
     """Told nothing."""
     left = torch.full((len(targets),), UNKNOWN)
-    return CodeWindow(targets, before, first, left, UNKNOWN, (math.nan,) * 4)
+    nobody = torch.full((3,), math.nan)
+    return CodeWindow(targets, before, first, left, UNKNOWN, (math.nan,) * 4, nobody)
+
+
+def prior_of(codes: int, **settings: int) -> Prior:
+    """Of one level, as windows are drawn for it."""
+    torch.manual_seed(0)
+    return Prior(torch.randn(1, codes, 3), PriorConfig(hidden=8, **settings))
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def test_unigram_of_equally_common_codes_is_log_k() -> None:
-    train = [sequence(0, 1, 2, 3, 3, 2, 1, 0, levels=2)]
-    held_out = [sequence(3, 1, 1, levels=2, ends=False)]
-    assert unigram_nats(train, held_out, 4)[1] == pytest.approx(log(4))
-
-
-def test_unigram_counts_the_end_on_level_0() -> None:
-    # 0 twice, 1 twice, the end once, half a count added to each: 2.5, 2.5 and 1.5 of 6.5.
-    expected = -(2 * log(2.5 / 6.5) + log(1.5 / 6.5)) / 3
-    assert unigram_nats([sequence(0, 1, 0, 1)], [sequence(0, 1)], 2) == pytest.approx([expected])
-
-
-def test_bigram_mixes_what_followed_with_the_unigram() -> None:
-    # Met in training: start-0 once, 0-1 twice, 1-0 once, 1-end once. Unigrams as above.
-    p0 = p1 = 2.5 / 6.5
-    end = 1.5 / 6.5
-    first = 1 / 6 * 1 + 5 / 6 * p0
-    second = 2 / 7 * 1 + 5 / 7 * p1
-    third = 2 / 7 * 1 / 2 + 5 / 7 * end
-    expected = -(log(first) + log(second) + log(third)) / 3
-    assert bigram_nats([sequence(0, 1, 0, 1)], [sequence(0, 1)], 2) == pytest.approx([expected])
-
-
-def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
-    train, held_out = [sequence(0, 1, 0, 1)], [sequence(2, 2, 2, first=3, ends=False)]
-    unigram, bigram = (count(train, held_out, 3) for count in (unigram_nats, bigram_nats))
-    # The first frame's context counts as code 0, which 1 has always followed.
-    p2 = 0.5 / 7
-    expected = -(2 * log(p2) + log(5 / 7 * p2)) / 3
-    assert unigram == pytest.approx([-log(p2)])
-    assert bigram == pytest.approx([expected])
 
 
 def test_end_is_scored_on_level_0_and_nowhere_else() -> None:
@@ -103,10 +79,10 @@ def test_padding_is_not_scored_and_every_frame_follows_its_predecessor() -> None
 
 
 def test_windows_are_pieces_of_sequences_that_know_their_places() -> None:
-    config = PriorConfig(window_frames=4, batch_frames=4000)
+    prior = prior_of(20, window_frames=4, batch_frames=4000)
     # Every code but the end (20) is its own place in its sound.
     pieces = [sequence(*range(10)), sequence(13, 14, first=13, ends=False)]
-    batch = CodeWindows(pieces, config, end=20).draw(generator())
+    batch = CodeWindows(pieces, prior).draw(generator())
     seen = set()
     for row in range(len(batch.targets)):
         real = batch.scored[row, :, 0]
@@ -122,9 +98,9 @@ def test_windows_are_pieces_of_sequences_that_know_their_places() -> None:
 
 
 def test_every_frame_is_met_equally_often() -> None:
-    config = PriorConfig(window_frames=8, batch_frames=60_000)
+    prior = prior_of(99, window_frames=8, batch_frames=60_000)
     pieces = [sequence(*range(40)), sequence(*range(40, 43))]  # one long, one short; end is 99
-    batch = CodeWindows(pieces, config, end=99).draw(generator())
+    batch = CodeWindows(pieces, prior).draw(generator())
     met = torch.bincount(batch.targets[batch.scored[..., 0]][:, 0], minlength=100)
     inner = met[:43].double()
     expected = float(inner.mean())
@@ -142,54 +118,74 @@ def test_frames_to_come_are_unknown_where_the_sound_goes_on() -> None:
 
 
 def test_windows_know_what_is_to_come_and_what_their_sounds_are_like() -> None:
-    config = PriorConfig(window_frames=4, batch_frames=500)
+    prior = prior_of(20, window_frames=4, batch_frames=500)
     ranks = [(0.0, 0.25, 0.5, 0.75), (1.0, 0.9, 0.8, math.nan)]
     pieces = [
         CodeSequence(torch.arange(10)[:, None], 0, True, 0, ranks[0]),  # codes are places
         CodeSequence(torch.arange(6)[:, None], 0, True, 1, ranks[1]),
     ]
-    batch = CodeWindows(pieces, config, end=20).draw(generator())
+    batch = CodeWindows(pieces, prior).draw(generator())
     for row, label in enumerate(batch.conditions.label.tolist()):
         real, length = batch.scored[row, :, 0], len(pieces[label].codes)
         assert batch.left[row][real].tolist() == (length - batch.frame[row][real]).tolist()
         assert (batch.left[row][~real] == UNKNOWN).all()
         expected = torch.tensor(ranks[label])
         torch.testing.assert_close(batch.conditions.ranks[row], expected, equal_nan=True)
+        style = prior.codebooks[0, :length].mean(0)  # of the whole sound, not of the window
+        torch.testing.assert_close(batch.conditions.style[row], style)
     assert set(batch.conditions.label.tolist()) == {0, 1}
 
 
-def test_each_condition_is_told_by_its_own_throw() -> None:
+def told_windows(frames: int) -> CodeBatch:
+    """Windows of at most two frames each of one sound of which everything is known."""
     told = CodeSequence(torch.zeros(9, 1, dtype=torch.long), 0, True, 1, (0.5,) * 4)
-    config = PriorConfig(window_frames=2, batch_frames=8000)
-    batch = CodeWindows([told], config, END).draw(generator())
+    prior = prior_of(END, window_frames=2, batch_frames=frames)
+    return CodeWindows([told], prior).draw(generator())
+
+
+def test_each_condition_is_told_by_its_own_throw() -> None:
+    batch = told_windows(8000)
     kept = batch.but_told(0.3, generator())
+    styled = kept.conditions.style.isfinite()
     known = torch.cat(
         [
             (kept.left[:, :1] != UNKNOWN),
             (kept.conditions.label != UNKNOWN)[:, None],
             kept.conditions.ranks.isfinite(),
+            styled.any(1, keepdim=True),
         ],
         dim=1,
     )
     count = len(known)  # 4000 windows or more: sd of a share is .007
-    torch.testing.assert_close(known.float().mean(0), torch.full((6,), 0.3), atol=0.035, rtol=0)
-    both = (known[:, :, None] & known[:, None]).float().mean(0)[~torch.eye(6, dtype=torch.bool)]
-    torch.testing.assert_close(both, torch.full((30,), 0.09), atol=0.025, rtol=0)
+    torch.testing.assert_close(known.float().mean(0), torch.full((7,), 0.3), atol=0.035, rtol=0)
+    both = (known[:, :, None] & known[:, None]).float().mean(0)[~torch.eye(7, dtype=torch.bool)]
+    torch.testing.assert_close(both, torch.full((42,), 0.09), atol=0.025, rtol=0)
     assert count > 4000
     assert torch.equal(kept.targets, batch.targets)
     whole = batch.left[known[:, 0]]
     assert torch.equal(kept.left[known[:, 0]], whole)  # all of a window's frames, or none
+    assert torch.equal(styled.all(1), styled.any(1))  # a whole style, or none
+
+
+def test_styles_are_told_a_little_wrong_and_each_window_otherwise() -> None:
+    batch = told_windows(8000)
+    wrong = batch.but_told(1.0, generator()).conditions.style - batch.conditions.style
+    assert wrong.shape[0] > 4000  # three values each: sd of the mean .0023, of the sd .0016
+    assert float(wrong.mean()) == pytest.approx(0, abs=0.015)
+    assert float(wrong.std()) == pytest.approx(STYLE_NOISE, abs=0.01)
+    assert len(wrong.flatten().unique()) > 0.99 * wrong.numel()
 
 
 def test_everything_or_nothing_can_be_told() -> None:
-    told = CodeSequence(torch.zeros(9, 1, dtype=torch.long), 0, True, 1, (0.5,) * 4)
-    config = PriorConfig(window_frames=2, batch_frames=50)
-    batch = CodeWindows([told], config, END).draw(generator())
-    assert (batch.but_told(1.0, generator()).conditions.ranks == 0.5).all()
+    batch = told_windows(50)
+    everything = batch.but_told(1.0, generator())
+    assert (everything.conditions.ranks == 0.5).all()
+    assert everything.conditions.style.isfinite().all()
     nothing = batch.but_told(0.0, generator())
     assert (nothing.left == UNKNOWN).all()
     assert (nothing.conditions.label == UNKNOWN).all()
     assert nothing.conditions.ranks.isnan().all()
+    assert nothing.conditions.style.isnan().all()
 
 
 def test_corruption_replaces_its_share_by_any_other_code() -> None:
@@ -229,30 +225,14 @@ def even_prior(codes: int, levels: int) -> Prior:
     return model.eval()
 
 
-def test_stay_logits_are_half_the_odds_of_staying() -> None:
-    # 3 of 4 steps stay on level 0, none of 4 on level 1; half a count added to each side.
-    codes = torch.tensor([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]])
-    found = stay_logits([CodeSequence(codes)], levels=2, codes=4)
-    share = 3.5 / 5
-    assert float(found[0]) == pytest.approx(0.5 * log(share / (1 - share) * 3))
-    # Less than by chance counts as chance: a logit of its own would keep it from staying.
-    assert float(found[1]) == pytest.approx(0, abs=1e-6)
-
-
-def test_ends_and_beginnings_are_no_codes_that_stay() -> None:
-    one, two = CodeSequence(torch.tensor([[2]])), CodeSequence(torch.tensor([[2], [2]]))
-    with_short = stay_logits([one, two, one], levels=1, codes=4)
-    assert torch.equal(with_short, stay_logits([two], levels=1, codes=4))
-
-
-def test_scoring_tells_a_label_if_asked_and_never_lengths_or_ranks() -> None:
+def test_scoring_tells_a_label_if_asked_and_never_lengths_ranks_or_styles() -> None:
     model = even_prior(4, 1)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3)
     plain = CodeSequence(torch.tensor([[0], [1], [2]]))
     known = CodeSequence(plain.codes, label=1, ranks=(0.1, 0.2, 0.3, 0.4))
     previous, frame = torch.tensor([[[0], [0], [1], [2]]]), torch.arange(4)[None]
-    nothing = model.told(Conditions.unknown(1))
+    nothing = model.told(Conditions.unknown(1, 3))
     untold, targets = torch.full((1, 4), UNKNOWN), torch.tensor([[[0], [1], [2], [END]]])
     logits = model.logits(previous, frame, untold, nothing, targets)[0, :, 0].log_softmax(-1)
     expected = -float(logits.gather(1, targets[0]).mean().detach())
@@ -276,6 +256,47 @@ def test_prior_learns_what_a_label_says() -> None:
     untold = sum(nats_per_level(prior, sounds, CPU))
     assert right < untold - 0.5 * log(2) / 9
     assert untold < wrong
+
+
+def test_prior_learns_what_a_style_says() -> None:
+    torch.manual_seed(0)
+    config = PriorConfig(hidden=16, learning_rate=2e-2, batch_frames=128, told_share=0.9)
+    sounds = [CodeSequence(torch.full((8, 1), code)) for code in (0, 1)]
+    prior = Prior(torch.randn(1, 4, 3), config)
+    trainer = PriorTrainer(prior, 40, sounds, [], sounds, 0, CPU)
+    for number in range(40):
+        trainer.step(number)
+    prior.eval()
+    told = dataclasses.replace(Conditions.unknown(2, 3), style=prior.codebooks[0, :2])
+    begins, unknown = torch.zeros(2, 1, dtype=torch.long), torch.full((2, 1), UNKNOWN)
+    nobody = begins[..., None]
+    logits = prior.logits(nobody, begins, unknown, prior.told(told), nobody)[:, 0, 0]
+    share = logits.softmax(-1).detach()  # of each first code; untold, half for either
+    assert float(share[0, 0]) > 0.8
+    assert float(share[1, 1]) > 0.8
+
+
+@pytest.mark.parametrize("share", [0.0, 0.999])
+def test_training_tells_its_share(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    config = PriorConfig(hidden=8, batch_frames=8, window_frames=8, told_share=share)
+    sounds = [CodeSequence(torch.tensor([[0], [1], [2]]), label=1, ranks=(0.1, 0.2, 0.3, 0.4))]
+    prior = Prior(torch.randn(1, 4, 3), config, labels=2)
+    heard: list[Conditions] = []
+    told = Prior.told
+
+    def noted(one: Prior, conditions: Conditions, altered: bool = False) -> Tensor:
+        heard.append(conditions)
+        return told(one, conditions, altered)
+
+    monkeypatch.setattr(Prior, "told", noted)
+    PriorTrainer(prior, 1, sounds, [], sounds, 0, CPU).step(0)
+    (conditions,) = heard
+    everything = share > 0
+    assert bool((conditions.label == 1).all()) == everything
+    assert bool(conditions.ranks.isfinite().all()) == everything
+    assert bool(conditions.style.isfinite().all()) == everything
+    true = prior.style(sounds[0].codes)
+    assert not torch.allclose(conditions.style, true.expand_as(conditions.style), equal_nan=True)
 
 
 def pattern(first: int, frames: int = 60) -> Tensor:

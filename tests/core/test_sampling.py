@@ -12,7 +12,7 @@ from torch import Tensor
 from core import sampling
 from core.config import PriorConfig
 from core.errors import ConfigError, PackageError
-from core.prior import UNKNOWN, Conditions, Prior
+from core.prior import TOLD_GAIN, UNKNOWN, Conditions, Prior
 from core.sampling import Dice, Drawer, Sampling, chosen_codes, sample_codes
 
 PROBABILITIES = torch.tensor([0.15, 0.5, 0.05, 0.3])
@@ -63,11 +63,12 @@ def prior_that_climbs(chance: float) -> Prior:
     return model.eval()
 
 
-def conditions(rank: float | None = None, labels: Sequence[int] = (1,)) -> Conditions:
-    ranks = torch.full((len(labels), 4), math.nan)
-    if rank is not None:
-        ranks[:, 0] = rank
-    return Conditions(torch.tensor(labels), ranks)
+def conditions(rank: float, labels: Sequence[int] = (1,)) -> Conditions:
+    """Brightness and labels as given; each label with a style of its own."""
+    told = replace(Conditions.unknown(len(labels), 5), label=torch.tensor(labels))
+    told.ranks[:, 0] = rank
+    told.style[:] = torch.randn(2, 5, generator=torch.Generator().manual_seed(7))[told.label]
+    return told
 
 
 def test_codes_are_drawn_with_their_probabilities() -> None:
@@ -255,7 +256,7 @@ def test_sound_within_a_longer_one_is_drawn_as_one_that_begins() -> None:
     frames = inner.shape[1]
     assert frames > 3
     previous = torch.cat([torch.zeros_like(inner[:, :1]), inner[:, :-1]], dim=1)
-    untold, nothing = torch.full((1, frames), UNKNOWN), model.told(Conditions.unknown(1))
+    untold, nothing = torch.full((1, frames), UNKNOWN), model.told(Conditions.unknown(1, 5))
     logits = model.logits(previous, torch.arange(frames)[None], untold, nothing, inner)[0]
     logits[0, 0, 8] = -math.inf  # a sound has a frame at least
     for number in range(frames):
@@ -288,6 +289,8 @@ def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits() -> None
     model, told = prior(), conditions(0.7)
     for parameter in model.parameters():
         parameter.mul_(2)  # so that it does not settle on one code
+    for parameter in (model.rank, model.label.weight, model.style_in):
+        parameter.div_(2 * TOLD_GAIN)
     codes = sample_codes(model, [1], Sampling(top_k=(1,)), [20], told, exact=True)[0][None]
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
     frame, left = torch.arange(20)[None], 20 - torch.arange(20)[None]
@@ -299,6 +302,8 @@ def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits() -> None
 @torch.no_grad()
 def test_drawer_says_what_the_prior_says(monkeypatch: pytest.MonkeyPatch) -> None:
     model, told = prior(), conditions(0.2, [1, 0])
+    told.ranks[0] = torch.tensor([0.2, 0.9, 0.4, 0.7])  # the first is told everything
+    told.style[1] = math.nan
     draw = torch.Generator().manual_seed(3)
     codes = torch.randint(0, 8, (2, 12, 3), generator=draw)
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
@@ -316,13 +321,13 @@ def test_drawer_says_what_the_prior_says(monkeypatch: pytest.MonkeyPatch) -> Non
         return codes[:, number, level]
 
     monkeypatch.setattr(sampling, "chosen_codes", noted)
-    drawer = Drawer(model, told)
+    drawer, past = Drawer(model, told), model.told(told)  # told past the LSTM too
     hidden, cell = torch.zeros(2, 16), torch.zeros(2, 16)
     everything = torch.ones(2, dtype=torch.bool)
     for number in range(12):
         here = frame[:, number], left[:, number]
         inputs, hidden, cell = drawer.state(previous[:, number], *here, hidden, cell)
-        torch.testing.assert_close(hidden, states[:, number], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(hidden + past, states[:, number], atol=1e-5, rtol=1e-5)
         before = previous[:, number] if number else torch.full((2, 3), 8)
         drawer.frame(inputs, before, torch.zeros(2, 3), everything, NATURAL)
     found = torch.stack(said, dim=1).view(2, 12, 3, 9)

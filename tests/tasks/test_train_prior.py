@@ -79,6 +79,20 @@ def test_new_sounds_are_modelled_on_the_whole_training_sounds(line: Line) -> Non
     assert examples[:, 1].tolist() == [UNKNOWN] * 6  # all in one folder
 
 
+def test_styles_are_the_mean_vectors_of_the_whole_training_sounds(line: Line) -> None:
+    books = load_weights(line.store, line.rvqvae.parts["weights"])["codebooks"]
+    found = prior_of(line).examples[:, 6:]
+    for row, style in zip(
+        read_codes(line.store.path(line.codes.digest), "whole"), found, strict=True
+    ):
+        frames = [
+            sum(books[level, code] for level, code in enumerate(frame))
+            for frame in row.codes.tolist()
+        ]
+        expected = torch.stack(frames).mean(0) / books[0].std()  # type: ignore[arg-type]
+        torch.testing.assert_close(style, expected, atol=1e-5, rtol=1e-4)
+
+
 def test_ranks_put_the_training_sounds_in_the_order_of_their_descriptors(line: Line) -> None:
     prior, path = prior_of(line), line.store.path(line.codes.digest)
     values = torch.stack([torch.from_numpy(one.descriptors) for one in read_codes(path, "train")])
@@ -86,7 +100,7 @@ def test_ranks_put_the_training_sounds_in_the_order_of_their_descriptors(line: L
     torch.testing.assert_close(prior.scales[:, 0], values.amin(0))
     torch.testing.assert_close(prior.scales[:, -1], values.amax(0))
     whole = torch.stack([torch.from_numpy(one.descriptors) for one in read_codes(path, "whole")])
-    ranks = prior.examples[:, 2:]
+    ranks = prior.examples[:, 2:6]
     for value, rank in zip(whole.T, ranks.T, strict=True):
         assert rank[value.argsort()].tolist() == sorted(rank.tolist())
     assert (float(ranks.min()), float(ranks.max())) == (0, 1)
@@ -142,11 +156,16 @@ def test_sounds_without_a_label_say_nothing_of_labels() -> None:
     assert nats_of_labels(untrained(3), [CodeSequence(torch.zeros(5, 1).long())], CPU) == {}
 
 
-def test_an_example_has_a_length_a_label_and_ranks() -> None:
+def test_an_example_has_a_length_a_label_ranks_and_a_style() -> None:
     ranks = (0.25, 0.5, 0.75, 1.0)
+    prior = untrained(3)
+    rising = torch.tensor([[0], [1], [2], [1]])
     sounds = [
-        CodeSequence(torch.zeros(7, 2).long(), label=2, ranks=ranks),
-        CodeSequence(torch.zeros(5, 2).long(), first=3, label=1, ranks=ranks),  # a tail
-        CodeSequence(torch.zeros(2000, 2).long(), ranks=ranks),  # beyond 30 s
+        CodeSequence(rising, label=2, ranks=ranks),
+        CodeSequence(rising, first=3, label=1, ranks=ranks),  # a tail
+        CodeSequence(torch.full((2000, 1), 5), ranks=ranks),  # beyond 30 s
     ]
-    assert examples(sounds).tolist() == [[7, 2, *ranks], [1300, -1, *ranks]]
+    found = examples(prior, sounds)
+    assert found[:, :6].tolist() == [[4, 2, *ranks], [1300, -1, *ranks]]
+    expected = prior.codebooks[0, [1, 5]]  # codes lie evenly: the mean of 0, 1, 2 and 1 is 1
+    torch.testing.assert_close(found[:, 6:], expected)

@@ -1,0 +1,105 @@
+"""Where something is asked, several sounds are drawn and the nearest to it is kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from untrained_instrument import Loudness, heard_mel, instrument
+
+from core import generation
+from core.controls import Controls
+from core.generation import Drawn, Request, drawn_sounds, drawn_waves, mel_from_codes
+from core.prior import Prior
+
+
+class Candidates:
+    """Notes what is drawn and how far it is found from what was asked."""
+
+    def __init__(self, patch: pytest.MonkeyPatch):
+        self.seeds: list[list[int]] = []  # of each draw
+        self.apart: list[Tensor] = []  # (B,) of each draw
+        self.drawn: list[list[Drawn]] = []
+        sample, measure = generation.sample_codes, generation.distances
+
+        def sampled(prior: Prior, seeds: Sequence[int], *rest: Any) -> list[Tensor]:
+            self.seeds.append(list(seeds))
+            return sample(prior, seeds, *rest)
+
+        def measured(*given: Any) -> Tensor:
+            self.drawn.append([Drawn(*one) for one in zip(given[4], given[5], strict=True)])
+            self.apart.append(measure(*given))
+            return self.apart[-1]
+
+        patch.setattr(generation, "sample_codes", sampled)
+        patch.setattr(generation, "distances", measured)
+
+
+def same(one: Drawn, other: Drawn) -> bool:
+    return torch.equal(one.codes, other.codes) and torch.equal(one.log_mel, other.log_mel)
+
+
+ASKED = {
+    "label": Request(label=0),
+    "control": Request(controls=Controls(loudness=0.4)),
+    "both": Request(label=0, controls=Controls(brightness=0.1, attack=0.6)),
+    "of a length": Request(label=0, seconds=0.1),
+}
+asked = pytest.mark.parametrize("wanted", ASKED.values(), ids=ASKED.keys())
+
+
+@asked
+def test_the_nearest_of_four_candidates_is_kept(
+    monkeypatch: pytest.MonkeyPatch, wanted: Request
+) -> None:
+    seen = Candidates(monkeypatch)
+    seeds = list(range(12))
+    kept = drawn_sounds(instrument(), seeds, wanted)
+    assert len(seen.apart) == 4
+    for place, sound in enumerate(kept):
+        apart = [float(one[place]) for one in seen.apart]
+        assert same(sound, seen.drawn[apart.index(min(apart))][place])
+    best = torch.stack(seen.apart).argmin(0)
+    assert len(best.unique()) > 1  # not always the same candidate
+
+
+@asked
+def test_every_candidate_has_a_seed_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, wanted: Request
+) -> None:
+    seen = Candidates(monkeypatch)
+    drawn_sounds(instrument(), [1, 2, 3], wanted)
+    assert seen.seeds[0] == [1, 2, 3]
+    assert len({seed for seeds in seen.seeds for seed in seeds}) == 12
+    made = instrument()
+    for seeds, sounds in zip(seen.seeds, seen.drawn, strict=True):
+        for seed, sound in zip(seeds, sounds, strict=True):  # in its grain too
+            expected = mel_from_codes(made.rvqvae, made.texture, sound.codes, seed)
+            assert torch.equal(sound.log_mel, expected)
+
+
+@asked
+def test_kept_sound_hangs_on_its_own_seed_alone(wanted: Request) -> None:
+    among = drawn_sounds(instrument(), [3, 1, 2], wanted)
+    for seed, sound in zip([3, 1, 2], among, strict=True):
+        (alone,) = drawn_sounds(instrument(), [seed], wanted)
+        assert same(sound, alone)
+
+
+def test_with_nothing_asked_sounds_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for request in (Request(), Request(seconds=0.1), Request(prompt=heard_mel())):
+        with monkeypatch.context() as patch:
+            seen = Candidates(patch)
+            drawn_sounds(instrument(), [1, 2], request)
+        assert (seen.seeds, seen.apart) == ([[1, 2]], [])
+
+
+def test_silent_sound_of_a_kind_is_drawn_again_as_near_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, vocoder = Candidates(monkeypatch), Loudness(0.0)
+    (_,) = drawn_waves(instrument(vocoder), [1], Request(label=0))
+    assert len(seen.apart) == 8
+    best = int(torch.stack(seen.apart[4:]).argmin())
+    assert torch.equal(vocoder.mels[1], seen.drawn[4 + best][0].log_mel)
