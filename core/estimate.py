@@ -1,7 +1,9 @@
 """How long a build will take: counted work, at this machine's measured speed.
 
 The seconds a step costs were measured on 2 cores of a Xeon without a GPU, next to
-the probe's own time there; another machine's are scaled by the probe.
+the probe's own time there; another machine's are scaled by the probe. The probe is one
+thread's and its shortest run counts: two threads' took 1000 times as long on a machine
+that was busy with other work, and so the estimate said hours instead of minutes.
 """
 
 import time
@@ -11,21 +13,24 @@ import torch
 from core.config import BuildConfig
 from core.sizing import training_steps
 
-REFERENCE_PROBE_SECONDS = 0.027
+REFERENCE_PROBE_SECONDS = 0.0025
+PROBES = 50
 SECONDS_PER_STEP = {
     "rvqvae": 0.060, "texture": 0.045, "prior": 0.35, "freev": 0.25, "hifigan": 0.55
 }  # fmt: skip
 
 
 def this_machine(device: torch.device) -> float:
-    """Time of a fixed amount of work here, as a multiple of the reference machine's."""
-    x = torch.randn(1024, 1024, device=device)
+    """Time of a fixed amount of work here, as a multiple of the reference machine's.
+
+    To be called with torch set to one thread.
+    """
+    x = torch.randn(512, 512, device=device)
     times = []
-    for _ in range(5):
+    for _ in range(PROBES):
         began = time.perf_counter()
-        for _ in range(4):
-            x = torch.tanh(x @ x / 32)
-        float(x.sum())
+        x = torch.tanh(x @ x / 32)
+        float(x[0, 0])  # waits for the device
         times.append(time.perf_counter() - began)
     return min(times) / REFERENCE_PROBE_SECONDS
 

@@ -28,7 +28,7 @@ from flows.prefect_api import prefect_session, reachable_api
 from tasks.generate import Wish, fresh_seed, generated
 from tasks.ingest import none_usable
 from tasks.interrupt import stop_if_asked, stoppable
-from tasks.plan import make_plan
+from tasks.plan import Plan, make_plan
 from tasks.progress import say
 from tasks.step import Run
 
@@ -56,7 +56,7 @@ def plan(asked: Arguments) -> None:
         f"{made.usable} usable sounds, {made.seconds_of_audio:.1f} s in all; "
         f"{len(made.rejected)} left out",
         *[f"  left out: {one['file']} {one['reason']}" for one in made.rejected],
-        f"codebooks of {made.sizes['codebook_size']}, at most {made.sizes['levels']} levels",
+        *reasons(made),
         f"about {minutes(made.estimate_seconds['total'])} on this machine:",
         *[
             f"  {stage:9} {minutes(seconds)}"
@@ -65,6 +65,23 @@ def plan(asked: Arguments) -> None:
         ],
     ]
     show(asked, data, lines)
+
+
+def reasons(made: Plan) -> list[str]:
+    """What the models will be like, and why."""
+    sizes, frames = made.sizes, made.sizes["code_frames"]
+    held_out = {
+        "files": "one sound in ten is held out, to judge by",
+        "tails": "the sounds are too few to spare one: their ends are held out, to judge by",
+    }
+    return [
+        f"codebooks of {sizes['codebook_size']}: there are {frames} code frames to train on, "
+        f"{frames // sizes['codebook_size']} for each code",
+        f"up to {sizes['levels']} levels: as many as it takes to lose no more than a "
+        "continuous VAE does, found out while building",
+        f"the prior's training: {sizes['prior_steps']} steps, for there are so many code frames",
+        held_out[made.held_out],
+    ]
 
 
 def minutes(seconds: float) -> str:

@@ -13,6 +13,7 @@ from core.sizing import codebook_size, training_steps
 from core.split import divide
 from tasks.ingest import gather_sounds, ingest_folder, split_of
 from tasks.step import Run
+from tasks.training import one_thread
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
     frames = [sound.samples // config.mel.hop_samples for sound in sounds.sounds]
     train, _ = divide([sound.digest for sound in sounds.sounds], frames, split)
     code_frames = sum(-(-part.frames // config.rvqvae.stack_frames) for part in train)
-    cpu = this_machine(torch.device("cpu"))
-    device = cpu if run.device.type == "cpu" else this_machine(run.device)
+    with one_thread():
+        cpu = this_machine(torch.device("cpu"))
+        device = cpu if run.device.type == "cpu" else this_machine(run.device)
     estimate = stage_seconds(config, sounds.seconds, code_frames, cpu, device)
     return Plan(
         usable=len(files),

@@ -71,6 +71,6 @@ def test_vocoders_that_are_not_trained_cost_nothing() -> None:
 def test_machine_is_measured_as_a_multiple_of_the_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ticks = iter(3 * estimate.REFERENCE_PROBE_SECONDS * n for n in range(10))
+    ticks = iter(3 * estimate.REFERENCE_PROBE_SECONDS * n for n in range(2 * estimate.PROBES))
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(ticks))
     assert this_machine(torch.device("cpu")) == pytest.approx(3)
