@@ -1,39 +1,42 @@
-"""Drawing new sounds' codes from a prior of ordinary size with random weights."""
+"""Drawing new sounds' codes on one core, from priors of ordinary size with random weights."""
 
 import torch
 
-from benchmarks.timing import Row, real_time, seconds_of
+from benchmarks.timing import Row, core_seconds_of, real_time
 from core.config import MelConfig, PriorConfig, RvqvaeConfig
 from core.prior import Prior
 from core.sampling import Sampling, sample_codes
 
-LEVELS, CODES = 6, 64
+LEVELS = (6, 9, 12)
+CODES = 64
 FRAMES = 215  # 5 s
-BATCHES = (1, 8, 16)
+BATCHES = (1, 16)
 
 
-def random_prior() -> Prior:
+def random_prior(levels: int) -> Prior:
     """As many weights as a trained one; its codes cost the same to draw."""
     torch.manual_seed(0)
-    codebooks = torch.randn(LEVELS, CODES, RvqvaeConfig().latent_dim)
+    codebooks = torch.randn(levels, CODES, RvqvaeConfig().latent_dim)
     return Prior(codebooks, PriorConfig()).eval()
 
 
 def rows() -> list[Row]:
     """Code frames a second, all sounds of a batch together."""
-    mel, prior = MelConfig(), random_prior()
-    frames_a_second = mel.sample_rate / mel.hop_samples / RvqvaeConfig().stack_frames
+    frames_a_second = (
+        MelConfig().sample_rate / MelConfig().hop_samples / RvqvaeConfig().stack_frames
+    )
     found: list[Row] = []
-    for batch in BATCHES:
-        seeds = list(range(batch))
+    for levels in LEVELS:
+        prior = random_prior(levels)
+        for batch in BATCHES:
 
-        def draw(seeds: list[int] = seeds) -> None:
-            sample_codes(prior, seeds, Sampling(), [FRAMES] * len(seeds), exact=True)
+            def draw(prior: Prior = prior, batch: int = batch) -> None:
+                sample_codes(prior, range(batch), Sampling(), [FRAMES] * batch, exact=True)
 
-        seconds = seconds_of(draw, times=3)
-        drawn = batch * FRAMES
-        what = f"{LEVELS} levels of {CODES}, {batch} at a time"
-        measured = f"{drawn / seconds:,.0f} code frames/s"
-        beside = real_time(drawn / frames_a_second, seconds)
-        found.append(Row("" if found else "sampling", what, measured, beside))
+            seconds = core_seconds_of(draw, times=9)
+            drawn = batch * FRAMES
+            what = f"{levels} levels of {CODES}, {batch} at a time, one core"
+            measured = f"{drawn / seconds:,.0f} code frames/s"
+            beside = real_time(drawn / frames_a_second, seconds)
+            found.append(Row("" if found else "sampling", what, measured, beside))
     return found

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 Work = Callable[[], object]
 
 
@@ -33,6 +35,26 @@ def seconds_of(work: Work, times: int = 5) -> float:
     """Median of `times` runs, after one that warms up."""
     work()
     return statistics.median(seconds_once(work) for _ in range(times))
+
+
+def core_seconds_of(work: Work, times: int = 5) -> float:
+    """Median of `times` runs on one thread, in seconds of its core, after one that warms up.
+
+    What else the machine does meanwhile is not counted.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        work()
+        return statistics.median(_core_seconds_once(work) for _ in range(times))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _core_seconds_once(work: Work) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def seconds_in_turns(ours: Work, theirs: Work, times: int = 9) -> tuple[float, float, float]:

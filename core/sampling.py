@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import ConfigError, PackageError
-from core.prior import UNKNOWN, Conditions, Prior, half_octaves
+from core.prior import CLOCK_STEPS, UNKNOWN, Conditions, Prior, half_octaves
 from core.training import step_generator
 
 LONGEST_NATURAL = 1300  # code frames, 30 s: where a sound without an end of its own is cut
@@ -48,135 +48,151 @@ class Sampling:
 
 
 def chosen_codes(
-    logits: Tensor, uniform: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
-) -> Tensor:
-    """Draw one class a row by inverting the cumulative distribution.
+    logits: Tensor, noise: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Draw one class a row: the highest, once Gumbel noise is added, has the softmax's odds.
 
     Args:
-        logits: (B, K) with -inf for the impossible.
-        uniform: (B,) float64 in [0, 1), the row's one random number.
+        logits: (B, C) with -inf for the impossible.
+        noise: (B, C) as Dice throws it.
     Returns:
-        (B,) int64; -1 where the logits hold NaN or nothing possible.
+        (B,) int64 classes and (B,) their logits plus noise, not finite where the logits hold
+        NaN or infinity or nothing possible.
+    Source: the Gumbel-max trick, as in Maddison et al. 2014, "A* Sampling".
     """
-    share = (logits / temperature).softmax(-1, dtype=torch.float64)
+    if temperature != 1.0:
+        logits = logits / temperature
     if top_k or top_p < 1.0:
-        ordered, order = share.sort(dim=-1, descending=True)
-        likelier = ordered.cumsum(-1) - ordered
-        ordered = ordered.masked_fill(likelier >= top_p, 0.0)
+        ordered, order = logits.log_softmax(-1).sort(dim=-1, descending=True)
+        share = ordered.exp()
+        dropped = share.cumsum(-1) - share >= top_p  # what is likelier is enough
         if top_k:
-            ordered[:, top_k:] = 0.0
-        share = torch.zeros_like(share).scatter_(-1, order, ordered)
-    reach = share.cumsum(-1)
-    total = reach[:, -1]
-    place = (reach <= (uniform * total)[:, None]).sum(-1)
-    return torch.where(total > 0, place, -1)
+            dropped[:, top_k:] = True
+        ordered = ordered.masked_fill(dropped, float("-inf"))
+        logits = torch.empty_like(logits).scatter_(-1, order, ordered)
+    highest, classes = (logits + noise).max(-1)
+    return classes, highest
 
 
 class Dice:
-    """(L,) uniform numbers a frame for each sound, from that sound's seed alone."""
+    """Gumbel noise for every class of every level, each sound's from that sound's seed alone."""
 
-    BLOCK_FRAMES = 64
+    BLOCK_FRAMES = 32
 
-    def __init__(self, seeds: Sequence[int], levels: int):
+    def __init__(self, seeds: Sequence[int], levels: int, classes: int, device: torch.device):
         self.generators = [step_generator(seed, 0, "sample") for seed in seeds]
-        self.levels = levels
+        self.shape, self.device = (self.BLOCK_FRAMES, levels, classes), device
         self.block = torch.empty(0)
 
     def frame(self, number: int) -> Tensor:
-        """(B, L) float64; frames are asked for in order."""
+        """(L, B, C), all finite; frames are asked for in order."""
         place = number % self.BLOCK_FRAMES
         if place == 0:
-            self.block = torch.stack(
-                [torch.rand(self.BLOCK_FRAMES, self.levels, generator=g) for g in self.generators]
-            ).double()
-        return self.block[:, place]
+            thrown = [self._throw(generator) for generator in self.generators]
+            self.block = torch.stack(thrown, dim=2).to(self.device)
+        return self.block[place]
+
+    def _throw(self, generator: torch.Generator) -> Tensor:
+        uniform = torch.rand(self.shape, generator=generator)
+        return -uniform.clamp_min_(2**-25).log_().neg_().log_()  # of 0 it would be infinite
 
 
 class Drawer:
     """The prior made ready for drawing a frame at a time: what weights alone decide is summed up.
 
-    The same function as Prior.states and Prior.depth_logits up to rounding; a step is a
-    few small products and look-ups.
+    The same function as Prior.states and Prior.frame_logits up to rounding, in few operations:
+    on so little data each costs more than its arithmetic. Tables have a row more than there
+    are codes: the end, or as what came before, that a sound begins.
     """
 
     def __init__(self, prior: Prior, conditions: Conditions):
-        self.levels, self.codes, self.end = prior.levels, prior.codebook_size, prior.end
-        self.norm, self.mlp = prior.depth_norm, prior.depth_mlp
-        self.depth_state = prior.depth_state
-        lstm, books = prior.lstm, prior.codebooks
-        weights = dict(lstm.named_parameters())
-        enter, self.recur = weights["weight_ih_l0"].T, weights["weight_hh_l0"].T  # (H, 4 H)
-        seen = prior.embeddings + books @ prior.geometry_in
-        self.seen = (seen @ enter).flatten(0, 1)  # (L * K, 4 H)
-        self.before = (books @ prior.depth_previous.weight.T).flatten(0, 1)  # (L * K, H)
-        self.below = books @ prior.depth_below  # (L, K, H)
-        self.start = prior.start @ enter
-        self.elapsed, self.left = prior.elapsed.weight @ enter, prior.left.weight @ enter
-        self.told = prior.told(conditions)
-        self.always = self.told @ enter + weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        self.end, root = prior.end, 2**0.5
+        lstm, books, norm = dict(prior.lstm.named_parameters()), prior.codebooks, prior.depth_norm
+        told, unknown = prior.told(conditions), torch.zeros_like(prior.start)[None]
+        self.recur = lstm["weight_hh_l0"].T.contiguous()  # a transposed view is slower
+        self.depth_state = prior.depth_state.weight.T.contiguous()
+        # gelu(x) with x = √2 y is (y + y erf y) / √2; the roots are put into the weights.
+        self.norm = norm.normalized_shape, root * norm.weight, root * norm.bias, norm.eps
+        self.mlp = (prior.depth_mlp.weight.T / 2).contiguous()
+        self.mlp_bias = prior.depth_mlp.bias / root
         near = torch.einsum("lhd,lkd->lhk", prior.geometry_out, books)
-        heads = prior.heads + F.pad(near, (0, 1))
-        # Only level 0 can end.
-        self.heads = [heads[0], *(head[:, :-1].contiguous() for head in heads[1:])]
-        self.depth_level = prior.depth_level
-        stays = torch.eye(self.codes + 1, self.codes + 1, device=books.device)
-        stays[self.codes] = 0.0  # nothing stays where a sound begins
+        self.heads = ((prior.heads + F.pad(near, (0, 1))) / root).unbind()
+        # A code's vector for deeper levels, and the way from its level's own to the next one's.
+        steps = prior.depth_level.diff(dim=0, append=prior.depth_level[-1:])
+        self.below = (F.pad(books @ prior.depth_below, (0, 0, 0, 1)) + steps[:, None]).unbind()
+        # Everything heard, a row each: codes level by level, steps of both clocks, an unknown
+        # length, each sound's conditions. 4 H are for the LSTM's gates, H for the depth half.
+        seen = F.pad(prior.embeddings + books @ prior.geometry_in, (0, 0, 0, 1))
+        seen[0, self.end] = prior.start
+        before = F.pad(books @ prior.depth_previous.weight.T, (0, 0, 0, 1)).flatten(0, 1)
+        rows = [seen.flatten(0, 1), prior.elapsed.weight, prior.left.weight, unknown, told]
+        gates = torch.cat(rows) @ lstm["weight_ih_l0"].T
+        gates[-len(told) :] += lstm["bias_ih_l0"] + lstm["bias_hh_l0"]
+        depth = F.pad(before, (0, 0, 0, len(gates) - len(before)))
+        depth[-len(told) :] += prior.depth_state(told) + prior.depth_level[0]
+        self.heard = torch.cat([gates, depth], dim=1)
+        # Logits by the code before: the bias, and for a code that stays what staying is worth.
+        stays = torch.eye(self.end + 1, device=books.device)
         known = stays * prior.stays[:, None, None] + prior.head_bias[:, None]  # (L, K + 1, K + 1)
-        self.known = [known[0], *(one[:, :-1].contiguous() for one in known[1:])]
-        self.offsets = self.codes * torch.arange(self.levels, device=books.device)
+        known[1:, :, self.end] = float("-inf")
+        known[0, self.end, self.end] = float("-inf")  # a sound has a frame at least
+        self.known = known.flatten(0, 1)
+        place = torch.arange(len(self.heard), device=books.device)
+        self.first_code = place[: len(before) : self.end + 1]  # (L,) rows
+        self.first_step = place[[len(before), len(before) + CLOCK_STEPS]]
+        self.told = place[-len(told) :, None]
+        self.first_heard = place[: len(told)] * (prior.levels + 3)  # in the list of rows to sum
 
     def state(
-        self, codes: Tensor, frame: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
+        self, before: Tensor, frame: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One step of the LSTM.
 
         Args:
-            codes: (B, L) the frame before; anything where frame is 0.
+            before: (B, L) the codes before, codebook_size where a sound begins.
             frame, left: (B,) as Prior.states takes them.
             hidden, cell: (B, H), zeros where a sound begins.
         Returns:
             (B, H) the depth half's input, the new hidden state, the new cell.
         """
-        rows = codes + self.offsets
-        begins = (frame == 0)[:, None]
-        seen = torch.where(begins, self.start, F.embedding(rows, self.seen).sum(1))
-        clock = self.elapsed[half_octaves(frame)]
-        clock = clock + self.left[half_octaves(left.clamp_min(0))] * (left >= 0)[:, None]
-        gates = torch.addmm(seen + clock + self.always, hidden, self.recur)
-        enter, forget, candidate, leave = gates.chunk(4, dim=-1)
+        clock = half_octaves(torch.stack([frame, left.clamp_min(0)], dim=1))
+        clock[:, 1].masked_fill_(left < 0, CLOCK_STEPS)
+        rows = torch.cat([before + self.first_code, clock + self.first_step, self.told], dim=1)
+        heard = F.embedding_bag(rows.flatten(), self.heard, self.first_heard, mode="sum")
+        width = 4 * hidden.shape[1]
+        gates = torch.addmm(heard[:, :width], hidden, self.recur)
+        enter, forget, candidate, leave = gates.chunk(4, dim=1)
         cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
         hidden = leave.sigmoid() * cell.tanh()
-        before = F.embedding(rows, self.before).sum(1).masked_fill(begins, 0.0)
-        return self.depth_state(hidden + self.told) + before, hidden, cell
+        return torch.addmm(heard[:, width:], hidden, self.depth_state), hidden, cell
 
     def frame(
-        self,
-        inputs: Tensor,
-        before: Tensor,
-        uniform: Tensor,
-        may_end: Tensor,
-        sampling: Sampling,
-    ) -> Tensor:
-        """(B, H) the depth half's input -> (B, L) codes drawn level after level.
+        self, inputs: Tensor, before: Tensor, noise: Tensor, barred: Tensor, sampling: Sampling
+    ) -> tuple[Tensor, Tensor]:
+        """Draw a frame, level after level.
 
         Args:
-            before: (B, L) the codes before, codebook_size where a sound begins.
-            uniform: (B, L) random numbers.
-            may_end: (B,) bool.
+            inputs: (B, H) as `state` gives them.
+            before: (B, L) as `state` takes them.
+            noise: (L, B, K + 1) as Dice throws it.
+            barred: (B,) bool, where the sound may not end.
+        Returns:
+            (B, L) codes; (B,) the sum of their scores, not finite where the weights overflow.
         """
+        known = F.embedding(before + self.first_code, self.known).unbind(1)
+        known[0][:, self.end].masked_fill_(barred, float("-inf"))
         codes: list[Tensor] = []
-        for level in range(self.levels):
-            hidden = self.norm(inputs + self.depth_level[level])
-            hidden = hidden + F.gelu(self.mlp(hidden))
-            known = self.known[level][before[:, level]]
-            logits = torch.addmm(known, hidden, self.heads[level])
-            if level == 0:
-                logits[:, self.end].masked_fill_(~may_end, float("-inf"))
-            code = chosen_codes(logits, uniform[:, level], *sampling.at(level))
+        scores: list[Tensor] = []
+        for level, thrown in enumerate(noise.unbind()):
+            normed = F.layer_norm(inputs, *self.norm)
+            turned = torch.addmm(self.mlp_bias, normed, self.mlp)
+            hidden = torch.addcmul(normed + turned, turned, turned.erf())
+            logits = torch.addmm(known[level], hidden, self.heads[level])
+            code, score = chosen_codes(logits, thrown, *sampling.at(level))
+            inputs = inputs + F.embedding(code, self.below[level])
             codes.append(code)
-            if level + 1 < self.levels:
-                inputs = inputs + self.below[level][code.clamp(0, self.codes - 1)]
-        return torch.stack(codes, dim=-1)
+            scores.append(score)
+        return torch.stack(codes, dim=1), torch.stack(scores).sum(0)
 
 
 @torch.inference_mode()
@@ -207,46 +223,50 @@ def sample_codes(
         PackageError: the weights are so large that their products are no numbers any more.
     """
     prior.eval()
-    device, batch = prior.start.device, len(seeds)
+    device, batch, nothing = prior.start.device, len(seeds), prior.codebook_size
     if conditions is None:
         conditions = Conditions.unknown(batch, prior.codebooks.shape[2])
-    told = conditions.to(device)
-    drawer, dice = Drawer(prior, told), Dice(seeds, prior.levels)
+    drawer, dice = (
+        Drawer(prior, conditions.to(device)),
+        Dice(seeds, prior.levels, nothing + 1, device),
+    )
     goal = torch.tensor(list(lengths), device=device)
     limit = goal if exact else (goal * OVERTIME).long() + 1
+    to_come = (goal - torch.arange(int(limit.max()), device=device)[:, None]).clamp_min(0)
+    lefts = to_come.masked_fill(to_come > longest, UNKNOWN)  # (F, B)
+    barred = (lefts != UNKNOWN) & exact
     hidden = torch.zeros(batch, prior.config.hidden, device=device)
-    cell = torch.zeros_like(hidden)
+    cell, scores = torch.zeros_like(hidden), torch.zeros(batch, device=device)
     frame = torch.zeros(batch, dtype=torch.long, device=device)  # place in the sound under way
-    previous = torch.zeros(batch, prior.levels, dtype=torch.long, device=device)
-    drawn: list[Tensor] = []
+    before = torch.full((batch, prior.levels), nothing, device=device)
     ended = torch.zeros(batch, dtype=torch.bool, device=device)
-    length = limit.clone()
-    known = 0 if prompt is None else len(prompt)
-    for number in range(int(limit.max())):
-        to_come = (goal - number).clamp_min(0)
-        left = to_come.masked_fill(to_come > longest, UNKNOWN)
-        inputs, hidden, cell = drawer.state(previous, frame, left, hidden, cell)
-        if prompt is not None and number < known:
-            previous = prompt[number].to(device).expand(batch, -1)
-        else:
-            may_end = (frame > 0) & ((left == UNKNOWN) | (not exact))
-            uniform = dice.frame(number - known).to(device)
-            before = previous.masked_fill((frame == 0)[:, None], prior.codebook_size)
-            codes = drawer.frame(inputs, before, uniform, may_end, sampling)
-            if bool((codes < 0).any()):
-                raise PackageError("the model's weights overflow; do not use this file")
-            over = codes[:, 0] == prior.end
-            if exact and bool(over.any()):  # a sound ends within a longer one: the next begins
-                frame, hidden = frame.masked_fill(over, -1), hidden.masked_fill(over[:, None], 0.0)
-                cell = cell.masked_fill(over[:, None], 0.0)
-                codes = torch.where(over[:, None], previous, codes)
-            elif not exact:
-                length = torch.where(over & ~ended, number, length)
-                ended = ended | over | (number + 1 >= limit)
-            previous = codes.clamp_max(prior.codebook_size - 1)
-        drawn.append(previous.cpu())
+    drawn = [] if prompt is None else list(prompt.to(device)[:, None].expand(-1, batch, -1))
+    known = len(drawn)
+    for number, left in enumerate(lefts):
+        inputs, hidden, cell = drawer.state(before, frame, left, hidden, cell)
         frame = frame + 1
-        if bool(ended.all()):
-            break
-    sounds = torch.stack(drawn, dim=1)  # (B, F, L)
-    return [sounds[row, : int(length[row])].clone() for row in range(batch)]
+        if number < known:
+            before = drawn[number]
+            continue
+        noise = dice.frame(number - known)
+        codes, score = drawer.frame(inputs, before, noise, barred[number], sampling)
+        scores = scores + score
+        over = codes[:, 0] == prior.end
+        if exact and bool(over.any()):  # a sound ends within a longer one: the next begins
+            codes = torch.where(over[:, None], before, codes)
+            frame, hidden = frame.masked_fill(over, 0), hidden.masked_fill(over[:, None], 0.0)
+            cell = cell.masked_fill(over[:, None], 0.0)
+        drawn.append(codes)
+        before = codes.masked_fill((frame == 0)[:, None], nothing)
+        if not exact:
+            ended = ended | over | (limit <= number + 1)
+            if bool(ended.all()):
+                break
+    if not bool(scores.isfinite().all()):
+        raise PackageError("the model's weights overflow; do not use this file")
+    sounds = torch.stack(drawn, dim=1).cpu()  # (B, F, L)
+    ends = F.pad(sounds[..., 0] == prior.end, (0, 1), value=True).int().argmax(1)  # the first
+    return [
+        sound[: min(end, most)].clone()
+        for sound, end, most in zip(sounds, ends.tolist(), limit.tolist(), strict=True)
+    ]

@@ -19,12 +19,18 @@ PROBABILITIES = torch.tensor([0.15, 0.5, 0.05, 0.3])
 NATURAL = Sampling()
 
 
+def noise(frames: int, levels: int, classes: int) -> Tensor:
+    """(F * L, C) as one sound's dice are thrown."""
+    dice = Dice([7], levels, classes, torch.device("cpu"))
+    return torch.cat([dice.frame(number)[:, 0] for number in range(frames)])
+
+
 def shares(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> list[float]:
-    """How often each class is drawn when the random numbers are an even grid over [0, 1)."""
-    grid = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
-    logits = PROBABILITIES.log().expand(20_000, -1)
-    drawn = chosen_codes(logits, grid, temperature, top_k, top_p)
-    return (torch.bincount(drawn, minlength=4) / 20_000).tolist()
+    """How often each class is drawn in 200 000 draws: the largest sd of a share is .0011."""
+    thrown = noise(32, 6250, 4)
+    logits = (PROBABILITIES.log() + 2).expand(len(thrown), -1)
+    drawn, _ = chosen_codes(logits, thrown, temperature, top_k, top_p)
+    return (torch.bincount(drawn, minlength=4) / len(thrown)).tolist()
 
 
 def prior(levels: int = 3) -> Prior:
@@ -72,34 +78,50 @@ def conditions(rank: float, labels: Sequence[int] = (1,)) -> Conditions:
 
 
 def test_codes_are_drawn_with_their_probabilities() -> None:
-    assert shares() == pytest.approx(PROBABILITIES.tolist(), abs=1e-3)
+    assert shares() == pytest.approx(PROBABILITIES.tolist(), abs=4e-3)
 
 
 def test_temperature_raises_probabilities_to_its_inverse() -> None:
     squared = [p**2 for p in PROBABILITIES.tolist()]  # temperature 1/2
     expected = [p / sum(squared) for p in squared]
-    assert shares(temperature=0.5) == pytest.approx(expected, abs=1e-3)
+    assert shares(temperature=0.5) == pytest.approx(expected, abs=4e-3)
 
 
 def test_focus_keeps_the_likeliest_codes_and_their_proportions() -> None:
-    assert shares(top_k=2) == pytest.approx([0, 0.5 / 0.8, 0, 0.3 / 0.8], abs=1e-3)
+    assert shares(top_k=2) == pytest.approx([0, 0.5 / 0.8, 0, 0.3 / 0.8], abs=4e-3)
     assert shares(top_k=1) == [0, 1, 0, 0]
     assert shares(top_k=9) == shares()
 
 
 def test_diversity_keeps_the_fewest_codes_that_make_up_its_probability() -> None:
-    assert shares(top_p=0.75) == pytest.approx([0, 0.625, 0, 0.375], abs=1e-3)
+    assert shares(top_p=0.75) == pytest.approx([0, 0.625, 0, 0.375], abs=4e-3)
     expected = [0.15 / 0.95, 0.5 / 0.95, 0, 0.3 / 0.95]
-    assert shares(top_p=0.85) == pytest.approx(expected, abs=1e-3)
+    assert shares(top_p=0.85) == pytest.approx(expected, abs=4e-3)
     assert shares(top_p=1e-9) == [0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24, 1 - 2**-53])
+def test_noise_is_finite_and_a_standard_gumbel() -> None:
+    thrown = noise(32, 6250, 4)
+    assert thrown.isfinite().all()
+    # Its mean is Euler's constant, its variance pi^2 / 6; of 800 000 the sds are .0014, .004.
+    assert float(thrown.mean()) == pytest.approx(0.57722, abs=5e-3)
+    assert float(thrown.var()) == pytest.approx(math.pi**2 / 6, abs=1.2e-2)
+
+
+def test_noise_is_finite_for_the_least_random_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.zeros(shape))
+    assert noise(1, 2, 3).isfinite().all()
+
+
+@pytest.mark.parametrize("lucky", range(5))
 @pytest.mark.parametrize("top_k", [0, 2])
-def test_the_impossible_is_never_drawn(uniform: float, top_k: int) -> None:
+def test_the_impossible_is_never_drawn(lucky: int, top_k: int) -> None:
     logits = torch.tensor([[float("-inf"), 2.0, float("-inf"), -90.0, float("-inf")]])
-    drawn = chosen_codes(logits, torch.tensor([uniform], dtype=torch.float64), top_k=top_k)
-    assert int(drawn) in (1, 3)
+    thrown = torch.full((1, 5), -2.9)
+    thrown[0, lucky] = 16.6  # the least and the most that Dice throws
+    drawn, score = chosen_codes(logits, thrown, top_k=top_k)
+    assert int(drawn) == 1
+    assert score.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -194,10 +216,10 @@ def told_lefts(lengths: Sequence[int], exact: bool, longest: int) -> list[list[i
 
     class Listening(Drawer):
         def state(
-            self, codes: Tensor, frame: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
+            self, before: Tensor, frame: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
         ) -> tuple[Tensor, Tensor, Tensor]:
             seen.append(left.tolist())
-            return super().state(codes, frame, left, hidden, cell)
+            return super().state(before, frame, left, hidden, cell)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "Drawer", Listening)
@@ -247,9 +269,9 @@ def test_no_sound_begins_within_another_otherwise(exact: bool, longest: int) -> 
 
 @torch.no_grad()
 def test_sound_within_a_longer_one_is_drawn_as_one_that_begins() -> None:
-    model, dice = prior(), Dice([0], 3)
-    (codes,) = sample_codes(model, [0], NATURAL, [60], exact=True, longest=1)
-    uniform = [dice.frame(number)[0] for number in range(60)]
+    model, dice = prior(), Dice([4], 3, 9, torch.device("cpu"))
+    (codes,) = sample_codes(model, [4], NATURAL, [60], exact=True, longest=1)
+    thrown = [dice.frame(number)[:, 0] for number in range(60)]
     held = [*((codes[1:] == codes[:-1]).all(1).nonzero()[:, 0] + 1).tolist(), 60]
     first, last = max(pairwise(held), key=lambda ends: ends[1] - ends[0])
     inner = codes[None, first + 1 : min(last, 59)]  # all but the last frame are told nothing
@@ -260,7 +282,7 @@ def test_sound_within_a_longer_one_is_drawn_as_one_that_begins() -> None:
     logits = model.logits(previous, torch.arange(frames)[None], untold, nothing, inner)[0]
     logits[0, 0, 8] = -math.inf  # a sound has a frame at least
     for number in range(frames):
-        drawn = chosen_codes(logits[number], uniform[first + 1 + number])
+        drawn, _ = chosen_codes(logits[number], thrown[first + 1 + number])
         assert torch.equal(drawn, inner[0, number])
 
 
@@ -311,25 +333,26 @@ def test_drawer_says_what_the_prior_says(monkeypatch: pytest.MonkeyPatch) -> Non
     left = torch.stack([12 - torch.arange(12), torch.full((12,), UNKNOWN)])
     states, _, _ = model.states(previous, frame, left, model.told(told), None)
     expected = model.logits(previous, frame, left, model.told(told), codes)
+    expected[:, 0, 0, 8] = -math.inf  # a sound has a frame at least
+    expected[1, :, 0, 8] = -math.inf  # the second sound's end is barred
     said: list[Tensor] = []
 
-    def noted(logits: Tensor, uniform: Tensor, *freely: float) -> Tensor:
-        """Draws the true code; deep levels may leave the end out."""
-        end = torch.full((2, 9 - logits.shape[1]), -math.inf)
-        said.append(torch.cat([logits, end], dim=1))
+    def noted(logits: Tensor, thrown: Tensor, *freely: float) -> tuple[Tensor, Tensor]:
+        """Draws the true code."""
+        said.append(logits.clone())
         number, level = divmod(len(said) - 1, 3)
-        return codes[:, number, level]
+        return codes[:, number, level], logits.amax(1)
 
     monkeypatch.setattr(sampling, "chosen_codes", noted)
     drawer, past = Drawer(model, told), model.told(told)  # told past the LSTM too
     hidden, cell = torch.zeros(2, 16), torch.zeros(2, 16)
-    everything = torch.ones(2, dtype=torch.bool)
+    before, barred = torch.full((2, 3), 8), torch.tensor([False, True])
     for number in range(12):
         here = frame[:, number], left[:, number]
-        inputs, hidden, cell = drawer.state(previous[:, number], *here, hidden, cell)
+        inputs, hidden, cell = drawer.state(before, *here, hidden, cell)
         torch.testing.assert_close(hidden + past, states[:, number], atol=1e-5, rtol=1e-5)
-        before = previous[:, number] if number else torch.full((2, 3), 8)
-        drawer.frame(inputs, before, torch.zeros(2, 3), everything, NATURAL)
+        before, _ = drawer.frame(inputs, before, torch.zeros(3, 2, 9), barred, NATURAL)
+        assert torch.equal(before, codes[:, number])
     found = torch.stack(said, dim=1).view(2, 12, 3, 9)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
@@ -342,15 +365,26 @@ def test_sampling_leaves_the_global_generator_alone() -> None:
 
 @pytest.mark.parametrize("odd", [[math.nan, 0.0, 0.0], [math.inf, 0.0, 0.0], [-math.inf] * 3])
 @pytest.mark.parametrize("top_k", [0, 2])
-def test_logits_that_give_no_probabilities_give_no_code(odd: list[float], top_k: int) -> None:
+def test_logits_that_give_no_probabilities_show(odd: list[float], top_k: int) -> None:
     logits = torch.tensor([odd, [0.0, 5.0, 0.0]])
-    uniform = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    assert chosen_codes(logits, uniform, top_k=top_k).tolist() == [-1, 1]
+    _, score = chosen_codes(logits, torch.zeros(2, 3), top_k=top_k)
+    assert score.isfinite().tolist() == [False, True]
 
 
-def test_weights_that_overflow_are_refused() -> None:
+@pytest.mark.parametrize("level", [0, 2])
+@pytest.mark.parametrize("freely", [NATURAL, Sampling(top_k=(2,))])
+@pytest.mark.parametrize("exact", [True, False])
+def test_weights_that_overflow_are_refused(level: int, freely: Sampling, exact: bool) -> None:
     model = prior()
     with torch.no_grad():
-        model.heads.fill_(3e38)  # finite; their products are not
+        model.heads[level].fill_(3e38)  # finite; their products are not
     with pytest.raises(PackageError, match="overflow"):
-        sample_codes(model, [1, 2], NATURAL, [20, 20])
+        sample_codes(model, [1, 2], freely, [20, 20], exact=exact)
+
+
+def test_weights_that_overflow_once_are_refused() -> None:
+    model = prior_that_climbs(1e-9)
+    with torch.no_grad():
+        model.depth_previous.weight[:, 30] = 3e38  # heard after code 30 only, at frame 31
+    with pytest.raises(PackageError, match="overflow"):
+        sample_codes(model, [1], NATURAL, [60], exact=True)
