@@ -89,7 +89,7 @@ class PriorConfig:
     window_frames: int = 128
     steps: int = 350
     evaluate_every_steps: int = 50
-    told_share: float = 0.6  # of the training windows that are told a condition, each drawn anew
+    told_share: float = 0.5  # of the training windows that are told what sound they are of
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from core.prior import UNKNOWN, Conditions, Prior
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
 SCORED_FRAMES = 2048  # code frames scored at once
+EACH_TOLD = 0.85  # of the conditions, where any are: it must do with some of them, and without
 STYLE_NOISE = 0.25  # deviation, so that no style stands for one training sound alone
 
 
@@ -71,12 +72,13 @@ class CodeBatch:
     sounds: tuple[int, ...]  # B places in the set
 
     def but_told(self, share: float, generator: torch.Generator) -> "CodeBatch":
-        """The same; each condition of each window is told with this probability only.
+        """The same; only this share of the windows is told anything, and most of it.
 
         Styles are told a little wrong.
         """
         count, told = len(self.targets), self.conditions
-        kept = torch.rand(count, 3 + len(DESCRIPTORS), generator=generator) < share
+        kept = torch.rand(count, 3 + len(DESCRIPTORS), generator=generator) < EACH_TOLD
+        kept &= torch.rand(count, 1, generator=generator) < share
         style = told.style + STYLE_NOISE * torch.randn(told.style.shape, generator=generator)
         return dataclasses.replace(
             self,

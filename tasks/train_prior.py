@@ -62,7 +62,7 @@ def nats_of_labels(
     return {"right": told([one.label for one in labelled]), "wrong": sum(wrong) / len(wrong)}
 
 
-@step("prior", version=4)
+@step("prior", version=5)
 def train_prior(
     run: Run, codes: Ref, rvqvae: Ref, labels: Ref, config: PriorConfig, seed: int
 ) -> Ref:
