@@ -30,7 +30,7 @@ from tasks.step import Run, step
 SPECTROGRAM_PIXELS = (420, 160)
 
 
-@step("validate", version=2)
+@step("validate", version=3)
 def validate(
     run: Run,
     sounds: Ref,
@@ -83,6 +83,7 @@ def validate(
         "gain": data.sounds.gain,
         "split": split.kind,
         "held_out_sounds": len(data.held_out),
+        "heard": data.heard.to_json(),
     }
     return Ref("validation", store.put_json("validation", record).digest, parts)
 
