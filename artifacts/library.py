@@ -108,3 +108,19 @@ class Library:
         raise PackageError(
             f"there is no model file or library name {model!r}; names in the library: {known}"
         )
+
+    def find_parent(self, model: str, name: str) -> Path:
+        """The file that a new model of this name shall go on from.
+
+        Raises:
+            ConfigError: it is the very one that the new model would replace, and the same
+                build again would be another.
+            PackageError: it is not there.
+        """
+        path = self.find(model)
+        if path.resolve() == self.path(name).resolve():
+            raise ConfigError(
+                f"--from {model} is the model that --name {name} would replace; "
+                "give the new one another name"
+            )
+        return path

@@ -7,7 +7,9 @@ from artifacts.verdict import (
     Row,
     gates,
     level_health,
+    memory_rows,
     minutes,
+    origin,
     plain,
     prior_rows,
     realism_rows,
@@ -31,6 +33,7 @@ def card(manifest: Manifest) -> str:
         _section("Reconstruction", _rows(reconstruction_rows(manifest))),
         _section("Prior", _rows(prior_rows(manifest))),
         _section("New sounds beside real ones", _rows(realism_rows(manifest))),
+        _section("Sounds added to an earlier model", _memory(manifest)),
         _section("Vocoders", _vocoders(manifest)),
         _section("Licences", _listed(table_at(manifest, "licences"))),
     ]
@@ -103,6 +106,11 @@ def _vocoders(manifest: Manifest) -> str:
         "Measured on held-out sounds; lower is better for log mel l1 and mr stft, "
         "and mr stft is the fairer to Griffin-Lim's rivals."
     )
+
+
+def _memory(manifest: Manifest) -> str:
+    lines = [f"- {_escaped(line)}" for line in origin(manifest)]
+    return "\n".join([*lines, *filter(None, [_rows(memory_rows(manifest))])])
 
 
 def _rows(rows: list[Row]) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from artifacts.manifest import Manifest, number_at, table_at, text_at
 from artifacts.report_numbers import gate_section, number_section
-from artifacts.verdict import minutes, overall, plain, verdict, vocoder_title
+from artifacts.verdict import minutes, origin, overall, plain, verdict, vocoder_title
 
 ClipKind = Literal["original", "mel", "model"]
 
@@ -72,6 +72,7 @@ def _opening(title: str, manifest: Manifest) -> str:
         ("Preset", text_at(manifest, "preset")),
         ("Seed", text_at(manifest, "seed")),
         ("Best vocoder", vocoder_title(text_at(manifest, "vocoder"))),
+        *[("Origin", line) for line in origin(manifest)],
     ]
     pairs = "".join(
         f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in facts if value

@@ -11,7 +11,7 @@ from artifacts.mel_table import MelTable
 from artifacts.refs import Ref
 from artifacts.sound_set import SoundSet
 from artifacts.store import Store
-from core.split import Part, Split, divide
+from core.split import KNOWN_DIGITS, Heard, Part, Split, divide
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,15 @@ class TrainingData:
     def digests(self, parts: Sequence[Part]) -> list[str]:
         """Of the sounds that the parts are of."""
         return [self.table.sounds[part.sound] for part in parts]
+
+    @property
+    def heard(self) -> Heard:
+        """What the sounds are to a model that is trained on this."""
+        trained, held_out = (
+            {digest[:KNOWN_DIGITS] for digest in self.digests(parts)}
+            for parts in (self.train, self.held_out)
+        )
+        return Heard(frozenset(trained), frozenset(held_out - trained), self.split.tail_fraction)
 
     @property
     def whole(self) -> list[Part]:

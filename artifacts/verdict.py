@@ -124,6 +124,44 @@ def realism_rows(manifest: Manifest) -> list[Row]:
     return rows
 
 
+def memory_rows(manifest: Manifest) -> list[Row]:
+    """What a model that goes on from another kept of the old sounds, and knows of the new."""
+    rows = []
+    for group, which in (
+        ("old", "that the model before held out too"),
+        ("new", "that it did not know"),
+    ):
+        sounds = number_at(manifest, "metrics", "memory", group, "sounds")
+        for key, label, meaning in (
+            ("log_mel_l1", "through the codes (log-mel L1)", "Held out: {} {}."),
+            ("nats_per_frame", "surprise (nats a frame)",
+             "Held out: {} {}; each model in its own codes."),
+        ):  # fmt: skip
+            before = number_at(manifest, "metrics", "memory", group, f"{key}_before")
+            now = number_at(manifest, "metrics", "memory", group, key)
+            if sounds and before is not None and now is not None:
+                said = meaning.format(f"{sounds:.0f}", which)
+                value = f"{plain(before)} / {plain(now)}"
+                rows.append(Row(f"{group.capitalize()} sounds {label}, before / now", value, said))
+    return rows
+
+
+def origin(manifest: Manifest) -> list[str]:
+    """Which model this one goes on from, and what of it began anew; empty without one.
+
+    >>> origin({"parent": {"name": "kit", "sha256": "0f" * 32, "begun_anew": {"prior": "why"}}})
+    ['goes on from kit (0f0f0f0f0f0f)', 'prior began anew: why']
+    """
+    name, digest = text_at(manifest, "parent", "name"), text_at(manifest, "parent", "sha256")
+    if not name:
+        return []
+    anew = table_at(manifest, "parent", "begun_anew")
+    return [
+        f"goes on from {name} ({digest[:12]})",
+        *[f"{model} began anew: {why}" for model, why in sorted(anew.items())],
+    ]
+
+
 def level_nats(manifest: Manifest) -> list[tuple[float | None, ...]]:
     """Held-out, training, pair-counting and counting nats of each level, the coarsest first."""
     found = [

@@ -12,14 +12,16 @@ from core.config import VocoderName
 Figures = Mapping[str, Any]  # a training's record
 GateName = Literal[
     "utilisation", "reconstruction", "prior", "counting", "labels", "copying", "nearness",
-    "grain", "likeness", "variety", "vocoder",
+    "grain", "likeness", "variety", "vocoder", "forgetting",
 ]  # fmt: skip
 
 ON_LITTLE = " Few files, so judged on little: the ends of the sounds, or one of them."
+ON_HEARD = " They are trained on by now, so this is kinder than it should be."
 BOTH = ("density", "coverage")
 ON_TRAINING_SOUNDS: set[GateName] = {"utilisation", "grain"}
 LABELS_HELP = 0.99  # of the nats with wrong labels: less is chance
 MORE = "Add sounds, or train longer (--preset standard)."
+FORGOTTEN = 0.05  # more lost of the old sounds than the model before lost
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Gate:
     def of_few_files(self) -> "Gate":
         """The same, saying that only the sounds' ends were held out."""
         return dataclasses.replace(self, text=self.text + ON_LITTLE)
+
+    def of_heard_sounds(self) -> "Gate":
+        """The same, saying that they are held out no more."""
+        return dataclasses.replace(self, text=self.text + ON_HEARD)
 
 
 def worst(values: Iterable[float], of: Callable[[Iterable[float]], float]) -> float:
@@ -153,3 +159,22 @@ def vocoder_gate(from_model: Mapping[VocoderName, Distance], best: VocoderName) 
         "No trained vocoder does better than Griffin-Lim, which is used instead. Train "
         "longer (--preset standard).",
     )
+
+
+def memory_gates(old: Figures, heard_now: bool) -> dict[GateName, Gate]:
+    """Of a model that goes on from another; none where nothing is left that one held out.
+
+    Args:
+        old: L1 of both on the sounds that the one before held out.
+        heard_now: the new model has been trained on those.
+    """
+    if not old["sounds"]:
+        return {}
+    gate = at_most(
+        old["log_mel_l1"] / old["log_mel_l1_before"] - 1,
+        FORGOTTEN,
+        "The old sounds are not forgotten: of held-out ones as much is kept as before.",
+        "The old sounds are partly forgotten: more is lost of held-out ones than before. Add more "
+        "of their kind, train longer (--preset standard), or build without --from.",
+    )
+    return {"forgetting": gate.of_heard_sounds() if heard_now else gate}

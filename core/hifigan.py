@@ -124,7 +124,7 @@ class HifiganGenerator(nn.Module):
         wave: Tensor = torch.tanh(self.conv_post(F.leaky_relu(x)))  # (B, 1, T)
         return wave[:, 0]
 
-    def _convolutions(self) -> list[nn.Module]:
+    def _convolutions(self) -> list[nn.Conv1d | nn.ConvTranspose1d]:
         kinds = (nn.Conv1d, nn.ConvTranspose1d)
         return [module for module in self.modules() if isinstance(module, kinds)]
 
@@ -137,6 +137,15 @@ class HifiganGenerator(nn.Module):
         for conv in self._convolutions():
             if parametrize.is_parametrized(conv, "weight"):
                 parametrize.remove_parametrizations(conv, "weight")
+
+    @torch.no_grad()
+    def unfold(self, folded: "HifiganGenerator") -> None:
+        """Take over a folded generator's weights, its weight norm factored out again."""
+        for own, other in zip(self._convolutions(), folded._convolutions(), strict=True):
+            own.weight = other.weight.clone()  # the parametrisation factors it
+            assert own.bias is not None
+            assert other.bias is not None
+            own.bias.copy_(other.bias)
 
 
 class Hifigan(Vocoder):

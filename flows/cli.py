@@ -86,6 +86,13 @@ def _plan(command: argparse.ArgumentParser) -> None:
 
 def _build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", required=True, help="what to call the model in the library")
+    command.add_argument(
+        "--from",
+        dest="parent",
+        metavar="MODEL",
+        help="go on from this model, a .distill file or a library name: its sounds and new ones "
+        "are in SOUNDS, its weights are the start, and the report says what it forgot",
+    )
     command.add_argument("--out", metavar="FILE.distill", help="also put the model here")
     _recipe(command)
 

@@ -16,9 +16,10 @@ from artifacts.library import Library
 from artifacts.manifest import Manifest, names_at, number_at, text_at
 from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest, verify_package
+from artifacts.parent import unpacked
 from artifacts.store import Store, write_atomically
 from artifacts.upkeep import problems, remove, sizes, total_size, unneeded
-from artifacts.verdict import gates, plain
+from artifacts.verdict import gates, origin, plain
 from core.controls import Controls
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
 from core.device import resolve_device
@@ -99,6 +100,9 @@ def build(asked: Arguments) -> None:
     library = Library.at(asked.store)
     library.check_name(asked.name)
     resolve_device(asked.device)
+    parent = None if asked.parent is None else library.find_parent(asked.parent, asked.name)
+    if parent is not None:
+        unpacked(library.store, parent)  # and fails here, if it does
     out = Path(asked.out) if asked.out else None
     if out is not None and ready_folder(out.parent) and out.is_dir():
         raise ConfigError(f"--out {out} is a folder; give a file name in it, ending in .distill")
@@ -118,6 +122,7 @@ def build(asked: Arguments) -> None:
             device=asked.device,
             store=str(library.store.folder),
             settings=asked.settings,
+            parent=None if parent is None else str(parent.absolute()),
         )
     if out is not None:
         try:
@@ -230,6 +235,7 @@ def inspect(asked: Arguments) -> None:
         f"preset {text('preset')}, seed {text('seed')}",
         f"codes: {text('sizes', 'levels')} levels of {text('sizes', 'codebook_size')}",
         f"vocoder: {text('vocoder')}",
+        *origin(manifest),
         *[f"labels: {', '.join(labels)}" for labels in [names_at(manifest, "labels")] if labels],
         *gate_lines(manifest),
     ]

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from artifacts.audio_decode import ReadError, decode, reading
 from artifacts.audio_files import Rejected, SourceFile, printable, scan
+from artifacts.parent import Parent
 from artifacts.refs import Ref
 from artifacts.sound_set import SoundSet, gathered
 from artifacts.store import Store, json_bytes, sha256_of
 from core.config import IngestConfig, SplitConfig
 from core.errors import AudioError
 from core.prior import UNKNOWN
-from core.split import Split, split_sounds
+from core.split import Split, split_more, split_sounds
 from tasks.interrupt import asked_to_stop
 from tasks.progress import bar
 from tasks.step import Run, step
@@ -214,6 +215,13 @@ def labels_of(run: Run, sounds: Ref, named: Sequence[tuple[str, Ref]]) -> Ref:
     return Ref("labels", run.store.put_json("labels", {"names": names, "of": of}).digest)
 
 
-def split_of(run: Run, sounds: Ref, config: SplitConfig) -> Split:
-    """What is held out: trainings depend on this, not on the settings behind it."""
-    return split_sounds([one.digest for one in SoundSet.load(run.store, sounds).sounds], config)
+def split_of(run: Run, sounds: Ref, config: SplitConfig, parent: Ref | None = None) -> Split:
+    """What is held out: trainings depend on this, not on the settings behind it.
+
+    Args:
+        parent: the model to go on from, which has heard some of the sounds.
+    """
+    digests = [one.digest for one in SoundSet.load(run.store, sounds).sounds]
+    if parent is None:
+        return split_sounds(digests, config)
+    return split_more(digests, config, Parent(run.store, parent).heard)

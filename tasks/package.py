@@ -1,6 +1,7 @@
 """Package: everything that makes the model, in one `.distill` file."""
 
 import dataclasses
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from artifacts.model_card import card
 from artifacts.package import write_package
 from artifacts.refs import Ref
+from artifacts.store import Store
 from core.config import BuildConfig, VocoderName
 from tasks.step import Run, step
 from tasks.validate import record_of
@@ -18,9 +20,10 @@ LICENCES = {
     "distill": "MIT",
     "model": "as the sounds it was made from: whoever made this model decides",
 }
+MOST_LISTED = 20_000  # sounds: half of what a manifest may be
 
 
-@step("package", version=2)
+@step("package", version=3)
 def package_model(
     run: Run,
     name: str,
@@ -31,13 +34,22 @@ def package_model(
     judgement: Ref,
     validation: Ref,
     config: BuildConfig,
+    memory: Ref | None = None,
 ) -> Ref:
-    """Write the package; discriminators and optimisers are not in it."""
+    """Write the package; discriminators and optimisers are not in it.
+
+    Args:
+        memory: of a model that goes on from another.
+    """
     store = run.store
     figures = {**record_of(store, judgement), **record_of(store, validation)}
     manifest = model_manifest(
         name, record_of(store, rvqvae), record_of(store, prior), figures, config
     )
+    if memory is not None:
+        trained = {"rvqvae": rvqvae, "texture": texture, "prior": prior}
+        trained |= {str(vocoder): ref for vocoder, ref in vocoders.items()}
+        add_memory(manifest, record_of(store, memory), trained, store)
     entries = {
         "rvqvae.safetensors": store.read_bytes(rvqvae.parts["weights"]),
         "texture.safetensors": store.read_bytes(texture.parts["weights"]),
@@ -103,7 +115,25 @@ def model_manifest(
             "gain": figures["gain"],
             "held_out": figures["split"],
             "held_out_sounds": figures["held_out_sounds"],
+            "heard": figures["heard"] if figures["files"] <= MOST_LISTED else {},
         },
         "licences": LICENCES,
         "config": dataclasses.asdict(config),
     }
+
+
+def add_memory(
+    manifest: dict[str, Any], memory: dict[str, Any], trained: Mapping[str, Ref], store: Store
+) -> None:
+    """Add what a model that goes on from another says of that.
+
+    Args:
+        trained: the trainings by their names; their records say why one began anew.
+    """
+    begins = {name: record_of(store, ref)["begins_anew"] for name, ref in trained.items()}
+    manifest["parent"] = {
+        **memory["parent"],
+        "begun_anew": {name: why for name, why in begins.items() if why},
+    }
+    manifest["metrics"]["memory"] = memory["figures"]
+    manifest["gates"] = {**manifest["gates"], **memory["gates"]}

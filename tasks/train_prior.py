@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from artifacts.code_table import read_codes, sequences
+from artifacts.parent import Parent
 from artifacts.refs import Ref
 from artifacts.weights import load_weights, weights_bytes
 from core.config import PriorConfig
@@ -18,8 +20,10 @@ from core.prior_training import CodeSequence, PriorTrainer, nats_per_level
 from core.sampling import LONGEST_NATURAL
 from core.sizing import training_steps
 from core.training import step_seed
+from core.warm_start import prior_taken_over
 from tasks.step import Run, step
 from tasks.training import train
+from tasks.warm_start import told
 
 BEGINNING_FRAMES = 8  # code frames
 OTHER_LABELS = 4  # wrong ones that each held-out sound is tried with
@@ -62,14 +66,54 @@ def nats_of_labels(
     return {"right": told([one.label for one in labelled]), "wrong": sum(wrong) / len(wrong)}
 
 
+def begun_prior(
+    run: Run, parent: Ref, rvqvae: Ref, prior: Prior, labels: list[str], of_tails: bool
+) -> dict[str, Any]:
+    """Load the parent's prior where it fits and has not heard what is held out here.
+
+    Returns:
+        what the record says of it.
+    """
+    known, codec = Parent(run.store, parent), run.store.read_json(rvqvae.digest)
+    assert isinstance(codec, dict)
+    if codec["begins_anew"]:
+        misfit = "its codes are others"
+    elif of_tails and known.heard.tail_fraction:
+        misfit = "the old one has heard the ends that it would be judged by"
+    else:
+        misfit = prior_taken_over(prior, known.weights("prior"), known.labels, labels)
+    return told("prior", known, misfit)
+
+
+def nats_of_old_and_new(
+    model: Prior, held_out: Sequence[CodeSequence], is_old: Sequence[bool], device: torch.device
+) -> dict[str, float | None]:
+    """Held-out nats a frame of the sounds that the parent knew, and of the others."""
+
+    def of(wanted: bool) -> float | None:
+        chosen = [one for one, old in zip(held_out, is_old, strict=True) if old == wanted]
+        return sum(nats_per_level(model, chosen, device)) if chosen else None
+
+    return {"old": of(True), "new": of(False)}
+
+
 @step("prior", version=5)
 def train_prior(
-    run: Run, codes: Ref, rvqvae: Ref, labels: Ref, config: PriorConfig, seed: int
+    run: Run,
+    codes: Ref,
+    rvqvae: Ref,
+    labels: Ref,
+    config: PriorConfig,
+    seed: int,
+    parent: Ref | None = None,
 ) -> Ref:
     """Train on the training parts, judge on the held-out ones.
 
     Where only tails were held out, the sounds' ends were too: the prior is then trained
     once more on whole sounds, for as many steps as the judged one took to its best.
+
+    Args:
+        parent: the model to go on from; its prior is the start where it fits.
     """
     store, device = run.store, run.device
     path = store.path(codes.digest)
@@ -96,6 +140,9 @@ def train_prior(
         return prior
 
     model = fresh()
+    begins: dict[str, Any] = {}
+    if parent is not None:
+        begins = begun_prior(run, parent, rvqvae, model, named["names"], bool(whole))
     trainer = PriorTrainer(model, steps, originals, augmented, held_out, seed, device)
     fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, digests)
     model.load_state_dict(fit.best)
@@ -105,6 +152,10 @@ def train_prior(
     held_out_nats = nats_per_level(model, held_out, device)
     train_nats = nats_per_level(model, originals, device)
     label_nats = nats_of_labels(model, held_out, device) if named["names"] else {}
+    if parent is not None:
+        heard = Parent(store, parent).heard
+        is_old = [heard.knows(row.digest) for row in read_codes(path, "held_out")]
+        begins["nats_of"] = nats_of_old_and_new(model, held_out, is_old, device)
     if whole:
         model = fresh()
         refit_steps = max(1, fit.best_step)
@@ -133,6 +184,7 @@ def train_prior(
         "labels": named["names"],
         "label_nats": label_nats,
         "history": fit.history,
+        **begins,
     }
     weights = store.put_bytes(weights_bytes(model.cpu().state_dict()))
     return Ref("prior", store.put_json("prior", record).digest, {"weights": weights})

@@ -1,9 +1,11 @@
 """Train the texture on what the frozen RVQ-VAE leaves out."""
 
 import dataclasses
+from typing import Any
 
 import torch
 
+from artifacts.parent import Parent
 from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights, weights_bytes
@@ -13,9 +15,10 @@ from core.sizing import training_steps
 from core.split import Split
 from core.texture import Texture
 from core.texture_training import TextureTrainer, residual_scale
-from core.training import step_seed
+from core.training import below, step_seed
 from tasks.step import Run, step
 from tasks.training import one_thread, train
+from tasks.warm_start import begun
 
 
 @step("texture", version=1)
@@ -30,8 +33,13 @@ def train_texture(
     augment: AugmentConfig,
     split: Split,
     seed: int,
+    parent: Ref | None = None,
 ) -> Ref:
-    """The weights with the least velocity error on held-out sounds."""
+    """The weights with the least velocity error on held-out sounds.
+
+    Args:
+        parent: the model to go on from; its net is the start where it fits.
+    """
     data = TrainingData.open(run.store, sounds, mels, split)
     model = RvqVae.from_weights(load_weights(run.store, rvqvae.parts["weights"]), mel, codec)
     train_mels = [data.log_mel(part) for part in data.train]
@@ -41,6 +49,10 @@ def train_texture(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_seed(seed, 0, "texture weights"))
         texture = Texture(model.mean, model.scale, scale, mel, codec, config)
+    begins: dict[str, Any] = {}
+    if parent is not None:
+        known = Parent(run.store, parent)
+        begins = begun("texture", known, texture.net, below("net.", known.weights("texture")))
     code_frames = sum(-(-len(one) // codec.stack_frames) for one in train_mels)
     steps = training_steps(code_frames, config.steps)
     trainer = TextureTrainer(texture, model, steps, train_mels, held_out, augment, seed, run.device)
@@ -54,6 +66,7 @@ def train_texture(
         "best_step": fit.best_step,
         "velocity_error": fit.best_loss,
         "history": fit.history,
+        **begins,
     }
     weights = run.store.put_bytes(weights_bytes(fit.best_weights()))
     return Ref("texture", run.store.put_json("texture", record).digest, {"weights": weights})

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from artifacts.parent import Parent
 from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights, weights_bytes
@@ -17,8 +19,10 @@ from core.sizing import training_steps
 from core.split import Part, Split
 from core.training import Fit
 from core.vocoder_data import WavePair
+from core.warm_start import FITS
 from tasks.step import Run, step
 from tasks.training import train
+from tasks.warm_start import begun
 
 KINDS_OF_MEL = 2
 
@@ -63,14 +67,23 @@ def train_freev(
     config: FreevConfig,
     split: Split,
     seed: int,
+    parent: Ref | None = None,
 ) -> Ref:
-    """FreeV, the fast path on a CPU."""
+    """FreeV, the fast path on a CPU.
+
+    Args:
+        parent: the model to go on from; its FreeV is the start where it fits.
+    """
     pairs, held_out, digests = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
     code_frames = sum(-(-len(pair.log_mel) // codec.stack_frames) for pair in pairs[::KINDS_OF_MEL])
     steps = training_steps(code_frames, config.steps)
     trainer = FreevTrainer(config, steps, mel, pairs, held_out, seed, run.device)
+    begins: dict[str, Any] = {}
+    if parent is not None:
+        known = Parent(run.store, parent)
+        begins = begun("freev", known, trainer.net, known.weights("vocoder-freev"))
     fit = train(run, "freev", trainer, steps, config.evaluate_every_steps, digests)
-    return stored(run, "freev", fit, fit.best_weights(), config, seed)
+    return stored(run, "freev", fit, fit.best_weights(), config, seed, begins)
 
 
 @step("hifigan", version=2)
@@ -84,10 +97,23 @@ def train_hifigan(
     config: HifiganConfig,
     split: Split,
     seed: int,
+    parent: Ref | None = None,
 ) -> Ref:
-    """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept."""
+    """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept.
+
+    Args:
+        parent: the model to go on from; its generator is the start where it fits, the
+            discriminators always begin anew.
+    """
     pairs, held_out, digests = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
     trainer = HifiganTrainer(config, mel, pairs, held_out, seed, run.device)
+    begins: dict[str, Any] = {}
+    if parent is not None:
+        known = Parent(run.store, parent)
+        folded = HifiganGenerator(config, weight_norm=False)
+        begins = begun("hifigan", known, folded, known.weights("vocoder-hifigan"))
+        if begins["begins_anew"] == FITS:
+            trainer.generator.unfold(folded)
     patience = config.patience_evaluations
     fit = train(
         run, "hifigan", trainer, config.steps, config.evaluate_every_steps, digests, patience
@@ -95,7 +121,7 @@ def train_hifigan(
     generator = HifiganGenerator(config)
     generator.load_state_dict(fit.best_weights())
     generator.fold_weight_norm()
-    return stored(run, "hifigan", fit, generator.state_dict(), config, seed)
+    return stored(run, "hifigan", fit, generator.state_dict(), config, seed, begins)
 
 
 def stored(
@@ -105,6 +131,7 @@ def stored(
     weights: dict[str, torch.Tensor],
     config: FreevConfig | HifiganConfig,
     seed: int,
+    begins: dict[str, Any],
 ) -> Ref:
     record = {
         "vocoder": name,
@@ -114,6 +141,7 @@ def stored(
         "best_step": fit.best_step,
         "best_loss": fit.best_loss,
         "history": fit.history,
+        **begins,
     }
     store = run.store
     digest = store.put_bytes(weights_bytes(weights))

@@ -83,6 +83,7 @@ def validate(
         "gain": data.sounds.gain,
         "split": split.kind,
         "held_out_sounds": len(data.held_out),
+        "heard": data.heard.to_json(),
     }
     return Ref("validation", store.put_json("validation", record).digest, parts)
 

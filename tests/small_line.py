@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.library import Library
+from artifacts.parent import unpacked
 from artifacts.refs import Ref
 from artifacts.store import Store
 from core.config import BuildConfig, VocoderName
@@ -14,6 +15,7 @@ from tasks.encode_codes import encode_codes
 from tasks.ingest import Ingested, gather_sounds, ingest_folder, labels_of, split_of
 from tasks.judge import judge, read_by_judge
 from tasks.mels import analyse_mels
+from tasks.memory import compare_with_parent, read_by_memory
 from tasks.package import package_model
 from tasks.step import Made, Run
 from tasks.train_prior import train_prior
@@ -68,10 +70,18 @@ class Line:
         return self.run.store
 
 
-def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
-    """Every step in the order of flows.build_model."""
+def built(
+    folder: Path, store: Path, device: str, seed: int = 0, parent: Path | None = None
+) -> Line:
+    """Every step in the order of flows.build_model.
+
+    Args:
+        parent: a model file to go on from.
+    """
     config = configured("tiny", seed, SMALL)
     run = Run(str(store), device)
+    known = None if parent is None else unpacked(run.store, parent)
+    from_parent = () if known is None else (known,)
     mel = config.mel
     found = ingest_folder(run, folder, config.ingest, as_tasks=False)
     files = sorted((ref for _, ref in found.sounds), key=lambda ref: ref.digest)
@@ -82,10 +92,12 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
         return made.ref
 
     sounds = kept("ingest", gather_sounds.direct(run, files, config.ingest))
-    split = split_of(run, sounds, config.split)
+    split = split_of(run, sounds, config.split, known)
     mels = kept("mels", analyse_mels.direct(run, sounds, mel))
     inputs = (sounds, mels)
-    trained = train_rvqvae.direct(run, *inputs, mel, config.rvqvae, config.augment, split, seed)
+    trained = train_rvqvae.direct(
+        run, *inputs, mel, config.rvqvae, config.augment, split, seed, *from_parent
+    )
     rvqvae = kept("rvqvae", trained)
     encoded = encode_codes.direct(
         run,
@@ -100,18 +112,20 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
         seed,
     )
     codes = kept("codes", encoded)
+    grain = (config.texture, config.augment)
     drawn = train_texture.direct(
-        run, *inputs, rvqvae, mel, config.rvqvae, config.texture, config.augment, split, seed
+        run, *inputs, rvqvae, mel, config.rvqvae, *grain, split, seed, *from_parent
     )
     texture = kept("texture", drawn)
     labels = labels_of(run, sounds, found.sounds)
-    prior = kept("prior", train_prior.direct(run, codes, rvqvae, labels, config.prior, seed))
+    learnt = train_prior.direct(run, codes, rvqvae, labels, config.prior, seed, *from_parent)
+    prior = kept("prior", learnt)
     trained_so_far = (rvqvae, texture, codes, prior)
     judged = judge.direct(run, *inputs, *trained_so_far, split, read_by_judge(config))
     judgement = kept("judge", judged)
     shared = (*inputs, rvqvae, mel, config.rvqvae)
-    freev = train_freev.direct(run, *shared, config.freev, split, seed)
-    hifigan = train_hifigan.direct(run, *shared, config.hifigan, split, seed)
+    freev = train_freev.direct(run, *shared, config.freev, split, seed, *from_parent)
+    hifigan = train_hifigan.direct(run, *shared, config.hifigan, split, seed, *from_parent)
     vocoders: dict[VocoderName, Ref] = {
         "freev": kept("freev", freev),
         "hifigan": kept("hifigan", hifigan),
@@ -119,8 +133,13 @@ def built(folder: Path, store: Path, device: str, seed: int = 0) -> Line:
     asked = (len(files), split, read_by_validation(config, vocoders))
     measured = validate.direct(run, *inputs, rvqvae, texture, prior, judgement, vocoders, *asked)
     checked = kept("validate", measured)
+    remembered: tuple[Ref, ...] = ()
+    if known is not None:
+        beside = (split, read_by_memory(config))
+        compared = compare_with_parent.direct(run, *inputs, rvqvae, prior, known, *beside)
+        remembered = (kept("memory", compared),)
     packed = (rvqvae, texture, prior, vocoders, judgement, checked)
-    package = kept("package", package_model.direct(run, "kit", *packed, config))
+    package = kept("package", package_model.direct(run, "kit", *packed, config, *remembered))
     return Line(
         run,
         config,

@@ -71,3 +71,38 @@ def test_names_cannot_break_the_markdown() -> None:
 def test_empty_manifest_still_gives_a_card() -> None:
     assert card({}).startswith("# unknown\n")
     assert card({}).endswith("unknown.\n")
+
+
+GONE_ON: dict[str, object] = {
+    **MANIFEST,
+    "parent": {
+        "name": "old_kit",
+        "sha256": "0123456789abcdef" * 4,
+        "begun_anew": {"prior": "its codes are others"},
+    },
+    "metrics": {
+        "memory": {
+            "old": {
+                "sounds": 3,
+                "log_mel_l1_before": 0.257,
+                "log_mel_l1": 0.2479,
+                "nats_per_frame_before": None,
+                "nats_per_frame": None,
+            },
+            "new": {"sounds": 0},
+        }
+    },
+}
+
+
+def test_card_says_what_the_model_goes_on_from_and_what_it_kept() -> None:
+    text = card(GONE_ON)
+    assert "- goes on from old\\_kit (0123456789ab)" in text
+    assert "- prior began anew: its codes are others" in text
+    assert "Old sounds through the codes (log-mel L1), before / now: 0.257 / 0.2479." in text
+    assert "Held out: 3 that the model before held out too." in text
+
+
+def test_card_leaves_out_what_was_not_measured() -> None:
+    assert "surprise" not in card(GONE_ON)
+    assert "New sounds through" not in card(GONE_ON)

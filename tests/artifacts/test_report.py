@@ -191,3 +191,21 @@ def test_verdict_counts_failures_before_narrow_passes() -> None:
     assert verdict({"gates": checks}).startswith("Usable with care")
     del checks["b"]
     assert verdict({"gates": checks}) == "Good to use: it passed its one check."
+
+
+def test_page_says_what_the_model_goes_on_from_and_what_it_kept() -> None:
+    figures = {"sounds": 2, "log_mel_l1_before": 0.5, "log_mel_l1": 0.25}
+    page = render_report(
+        "kit",
+        manifest(
+            parent={"name": HOSTILE, "sha256": "ab" * 32, "begun_anew": {}},
+            metrics={"memory": {"old": figures, "new": figures}},
+        ),
+        [],
+        [],
+    )
+    Page(page)
+    assert "goes on from &lt;/style&gt;" in page
+    assert "(abababababab)" in page
+    assert page.count("0.5 / 0.25") == 2
+    assert "<script" not in page

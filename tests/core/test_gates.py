@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from core.comparison import Distance
-from core.gates import Gate, GateName, codec_gates, prior_gates, vocoder_gate
+from core.gates import (
+    Gate,
+    GateName,
+    codec_gates,
+    memory_gates,
+    prior_gates,
+    vocoder_gate,
+)
 
 RVQVAE: dict[str, Any] = {
     "health": {"utilisation": [1.0, 0.8]},
@@ -203,3 +210,24 @@ def test_few_files_are_said_to_be_judged_by_their_ends() -> None:
     assert "the ends of the sounds" in gate.of_few_files().text
     assert "the ends of the sounds" not in gate.text
     assert gate.of_few_files().passed == gate.passed
+
+
+def of_memory(now: float, heard_now: bool = False) -> Gate:
+    old = {"sounds": 3, "log_mel_l1": now, "log_mel_l1_before": 0.4}
+    return memory_gates(old, heard_now)["forgetting"]
+
+
+def test_a_twentieth_more_lost_of_the_old_sounds_is_not_forgetting_and_more_is() -> None:
+    assert of_memory(0.4199).passed
+    assert not of_memory(0.4201).passed
+    assert "without --from" in of_memory(0.4201).text
+    assert of_memory(0.3).value == pytest.approx(-0.25)
+
+
+def test_forgetting_says_where_old_sounds_are_held_out_no_more() -> None:
+    assert "kinder" not in of_memory(0.4).text
+    assert "kinder" in of_memory(0.4, heard_now=True).text
+
+
+def test_nothing_old_held_out_is_no_gate() -> None:
+    assert memory_gates({"sounds": 0, "log_mel_l1": None, "log_mel_l1_before": None}, False) == {}

@@ -125,3 +125,15 @@ def test_vocoder_plays_frames_first_and_gives_the_reference_wave(
     wave = Hifigan(generator, torch.device("cpu")).wave(mel[0].T)
     torch.testing.assert_close(wave, audio[0], atol=1e-5, rtol=0)
     assert not wave.requires_grad
+
+
+def test_unfolded_weights_give_the_same_wave_through_the_same_parameters() -> None:
+    torch.manual_seed(0)
+    trained, new = HifiganGenerator(SMALL), HifiganGenerator(SMALL)
+    mel = torch.randn(1, 128, 8) - 5
+    wave = trained(mel)
+    trained.fold_weight_norm()
+    parameters = list(map(id, new.parameters()))  # which an optimiser holds
+    new.unfold(trained)
+    torch.testing.assert_close(new(mel), wave, atol=1e-5, rtol=0)
+    assert list(map(id, new.parameters())) == parameters

@@ -1,5 +1,7 @@
 """The linear start against numpy's own statistics, and codebooks that are used and nest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,9 @@ from core.rvqvae_fit import (
     augmented_frames,
     first_levels,
     fit_codebooks,
+    fit_further,
     fit_linear_start,
+    fit_statistics,
     principal_components,
 )
 
@@ -110,3 +114,45 @@ def test_first_levels_give_the_first_codes(fitted: LinearStart) -> None:
     all_codes = RvqVae(fitted, MEL, CONFIG).encode(mel)
     codes = RvqVae(first_levels(fitted, 2), MEL, CONFIG).encode(mel)
     assert torch.equal(codes, all_codes[..., :2])
+
+
+def test_statistics_are_those_of_the_whole_start(fitted: LinearStart) -> None:
+    statistics, _ = fit_statistics(sounds(), MEL, CONFIG, AUGMENT, seed=0)
+    assert torch.equal(statistics.mean, fitted.mean)
+    assert torch.equal(statistics.scale, fitted.scale)
+    assert torch.equal(statistics.components, fitted.components)
+
+
+def left_over(latents: Tensor, books: Tensor) -> float:
+    """Mean square of what nearest codes leave, level by level."""
+    for book in books:
+        latents = latents - book[torch.cdist(latents, book).argmin(1)]
+    return float(latents.square().mean())
+
+
+def test_known_codebooks_stay_where_the_latents_lie_on_them() -> None:
+    book = 10 * torch.eye(4)
+    latents = book.repeat(50, 1)
+    books = fit_codebooks(latents, 4, replace(CONFIG, most_levels=1), 0, book[None])
+    torch.testing.assert_close(books[0], book, atol=1e-3, rtol=0)
+
+
+def test_fitting_further_keeps_the_directions_and_serves_the_new_sounds_better(
+    fitted: LinearStart,
+) -> None:
+    both = [*sounds(), *(one * 1.5 + 1 for one in sounds(seed=1))]
+    known = first_levels(fitted, 2)
+    further = fit_further(known, both, MEL, CONFIG, AUGMENT, seed=0)
+    assert torch.equal(further.mean, fitted.mean)
+    assert torch.equal(further.components, fitted.components)
+    assert further.codebooks.shape == (3, 16, 4)  # a level more, as the settings allow
+    model = RvqVae(fitted, MEL, CONFIG)
+    latents = torch.cat([model.stacked(one[None])[0] for one in both]) @ fitted.components
+    assert left_over(latents, further.codebooks[:2]) < left_over(latents, known.codebooks)
+
+
+def test_fitting_further_changes_codes_little_where_nothing_is_new(fitted: LinearStart) -> None:
+    again = fit_further(fitted, sounds(), MEL, CONFIG, AUGMENT, seed=0)
+    moved = (again.codebooks[0] - fitted.codebooks[0]).norm(dim=-1)
+    apart = torch.cdist(fitted.codebooks[0], fitted.codebooks[0]).fill_diagonal_(torch.inf)
+    assert (moved < apart.amin(1)).float().mean() > 0.8

@@ -7,7 +7,18 @@ import pytest
 
 from core.config import SplitConfig
 from core.errors import AudioError
-from core.split import SHORTEST_TAIL, Part, Split, divide, split_sounds
+from core.split import (
+    KNOWN_DIGITS,
+    NEW_FOR_ONE,
+    SHORTEST_TAIL,
+    Heard,
+    Part,
+    Split,
+    divide,
+    kept_out_parts,
+    split_more,
+    split_sounds,
+)
 
 CONFIG = SplitConfig()
 TAILS = Split("tails", tail_fraction=0.15)
@@ -107,3 +118,124 @@ def test_nothing_to_train_on_or_to_judge_by_is_said() -> None:
         divide(["a"], [5], TAILS)
     with pytest.raises(AudioError, match="no sound is left"):
         divide(["a", "b"], [50, 60], Split("files", ("a", "b")))
+
+
+# --- a model that goes on from another
+
+
+def heard_of(names: list[str], split: Split) -> Heard:
+    """What these sounds were to a model that was split so."""
+    held_out = frozenset(name[:KNOWN_DIGITS] for name in split.held_out)
+    trained = frozenset(name[:KNOWN_DIGITS] for name in names) - held_out
+    return Heard(trained, held_out, split.tail_fraction)
+
+
+def more(old: int, new: int, gone: int = 0) -> tuple[Heard, list[str], Split]:
+    """A model of `old` sounds, the next one's sounds (the first `gone` are not), and its split."""
+    before = digests(old)
+    heard = heard_of(before, split_sounds(before, CONFIG))
+    now = before[gone:] + digests(new, first=1000)
+    return heard, now, split_more(now, CONFIG, heard)
+
+
+@pytest.mark.parametrize(("old", "new"), [(15, 1), (20, 6), (40, 40), (20, 500)])
+def test_what_was_held_out_stays_so_and_what_was_trained_on_too(old: int, new: int) -> None:
+    heard, now, split = more(old, new)
+    assert split.kind == "files"
+    known = {name for name in now if heard.knows(name)}
+    assert len(known) == old
+    before = set(split_sounds(digests(old), CONFIG).held_out)
+    assert known & set(split.held_out) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "held_out"),
+    [
+        (20, 4, 0),  # too few to spare one
+        (20, 5, 1),
+        (20, 20, 2),  # a tenth of 40 in all
+        (20, 80, 8),  # a tenth of 100
+        (100, 20, 2),
+        (100, 8, 1),  # a tenth of 108 are 11
+    ],
+)
+def test_new_sounds_are_held_out_in_the_whole_sets_share(old: int, new: int, held_out: int) -> None:
+    heard, _, split = more(old, new)
+    assert sum(not heard.knows(name) for name in split.held_out) == held_out
+
+
+def test_new_sounds_are_held_out_in_the_usual_order() -> None:
+    heard, now, split = more(20, 20)
+    fresh = [name for name in now if not heard.knows(name)]
+    chosen = [name for name in split.held_out if not heard.knows(name)]
+    usual = split_sounds(fresh, SplitConfig(held_out_fraction=len(chosen) / len(fresh)))
+    assert sorted(chosen) == list(usual.held_out)
+
+
+def test_nothing_new_is_the_same_split() -> None:
+    _, now, split = more(30, 0)
+    assert split == split_sounds(now, CONFIG)
+
+
+def test_removed_sounds_are_gone() -> None:
+    names = digests(30)
+    before = split_sounds(names, CONFIG)
+    left = [name for name in names if name != before.held_out[0]]
+    assert split_more(left, CONFIG, heard_of(names, before)).held_out == before.held_out[1:]
+
+
+def test_a_set_that_has_become_small_still_holds_out_whole_sounds() -> None:
+    names = digests(16)
+    before = split_sounds(names, CONFIG)
+    left = [*before.held_out, *(name for name in names if name not in before.held_out)][:6]
+    assert split_more(left, CONFIG, heard_of(names, before)) == before
+
+
+def test_nothing_left_to_judge_by_is_said() -> None:
+    names = digests(20)
+    before = split_sounds(names, CONFIG)
+    trained = [name for name in names if name not in before.held_out]
+    with pytest.raises(AudioError, match="4 new ones are too few"):
+        split_more(trained + digests(4, 1000), CONFIG, heard_of(names, before))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (5, 2),
+        (8, 6),  # 14 are still few
+        (10, 9),  # 19 are not, but 9 new ones cannot spare two
+        (14, 2 * NEW_FOR_ONE - 1),
+    ],
+)
+def test_tails_stay_held_out_while_the_set_is_small(old: int, new: int) -> None:
+    names = digests(old)
+    heard = heard_of(names, Split("tails", tail_fraction=0.2))  # not what CONFIG says now
+    assert split_more(names + digests(new, 1000), CONFIG, heard) == Split(
+        "tails", tail_fraction=0.2
+    )
+
+
+@pytest.mark.parametrize(("old", "new", "held_out"), [(10, 10, 2), (11, 26, 4)])
+def test_after_tails_only_new_sounds_are_held_out(old: int, new: int, held_out: int) -> None:
+    heard, _, split = more(old, new)
+    assert heard.tail_fraction
+    assert split.kind == "files"
+    assert len(split.held_out) == held_out
+    assert not any(heard.knows(name) for name in split.held_out)
+
+
+def test_kept_out_are_the_held_out_sounds_that_are_still_there() -> None:
+    names = digests(20)
+    before = split_sounds(names, CONFIG)
+    now = [before.held_out[0], *digests(5, 1000), names[0]]
+    parts = kept_out_parts(now, [50] * 7, heard_of(names, before))
+    assert parts == [Part(0, 0, 50)]
+
+
+def test_kept_out_are_the_tails_of_known_sounds_alone() -> None:
+    names = digests(6)
+    lengths = [40, 60, 80, 100, 120, 10]
+    _, tails = divide(names, lengths, TAILS)
+    heard = heard_of(names, TAILS)
+    assert kept_out_parts([*names, *digests(3, 1000)], [*lengths, 70, 80, 90], heard) == tails

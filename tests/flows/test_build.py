@@ -136,6 +136,39 @@ def test_added_sound_is_the_only_one_ingested(
     assert again["stages"]["ingest"]["cached"] is False
 
 
+def test_sounds_are_added_to_a_model(distill: Distill, sounds: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    built = distill(
+        "build", sounds, "--name", "kit", "--preset", "tiny", "--store", store, "--json"
+    ).json
+    more = write_demo(tmp_path / "more", 24)
+    arguments = [
+        "build", more, "--name", "kit-more", "--from", "kit", "--preset", "tiny",
+        "--store", store, "--json",
+    ]  # fmt: skip
+    made = distill(*arguments)
+    assert "rvqvae: goes on from kit" in made.err
+    assert made.json["ingested_now"] == 8
+    assert list(made.json["stages"]) == [*STAGES[:-1], "memory", "package"]
+    card = distill("inspect", "kit-more", "--store", store, "--json").json
+    assert card["parent"] == {
+        "name": "kit", "sha256": sha256_of(Path(built["model"])), "begun_anew": {},
+    }  # fmt: skip
+    memory = card["metrics"]["memory"]
+    assert (memory["old"]["sounds"], memory["new"]["sounds"]) == (2, 1)
+    for group in memory.values():
+        assert all(group[key] > 0 for key in group)
+    gate = card["gates"]["forgetting"]
+    lost = memory["old"]["log_mel_l1"] / memory["old"]["log_mel_l1_before"] - 1
+    assert gate["value"] == pytest.approx(lost)
+    assert gate["passed"] == (lost <= gate["limit"])
+    assert "goes on from kit" in distill("inspect", "kit-more", "--store", store).out
+    assert "forgetting" in Path(made.json["report"]).read_text()
+    again = distill(*arguments).json
+    assert remade(again) == []
+    assert sha256_of(Path(again["model"])) == made.json["stages"]["package"]["digest"]
+
+
 def test_generated_sounds_are_sound(
     distill: Distill, built: dict, store: Path, tmp_path: Path
 ) -> None:

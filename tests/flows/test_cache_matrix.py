@@ -23,11 +23,13 @@ from broken_sounds import tone
 
 from artifacts.library import Library
 from artifacts.refs import Kind, Ref
+from artifacts.store import Store
 from core.config import BuildConfig, SplitConfig
 from tasks.encode_codes import encode_codes
 from tasks.ingest import Ingested, gather_sounds, ingest_folder
 from tasks.judge import judge
 from tasks.mels import analyse_mels
+from tasks.memory import compare_with_parent
 from tasks.package import package_model
 from tasks.step import Made, Run, Step
 from tasks.train_prior import train_prior
@@ -52,6 +54,7 @@ RVQVAE = CODES | TEXTURE | FREEV | HIFIGAN | {"rvqvae"}
 MELS = RVQVAE | {"mels"}
 SPLIT = RVQVAE  # a mel is a whole sound's, whichever side of the split it is on
 SOUNDS = MELS | {"ingest"}
+PARENT = RVQVAE | {"memory"}  # every training begins with it
 FILES = SOUNDS | {"decode"}
 
 
@@ -159,6 +162,7 @@ FAKED: list[tuple[Step, Kind]] = [
     (train_freev, "vocoder"),
     (train_hifigan, "vocoder"),
     (validate, "validation"),
+    (compare_with_parent, "memory"),
     (package_model, "package"),
 ]
 
@@ -176,6 +180,7 @@ class Line:
     keys: dict[str, str] = field(default_factory=dict)  # of the last build
     otherwise: set[str] = field(default_factory=set)  # steps that come out otherwise from now on
     steady: bool = False  # results do not hang on keys
+    parent: Path | None = None
 
     @property
     def library(self) -> Library:
@@ -185,7 +190,9 @@ class Line:
         """What a build makes now, and has not made before; its answer must say the same."""
         self.ran.clear()
         self.keys.clear()
-        built = self.flow.run_build(self.sounds, self.name, config, self.device, self.library)
+        built = self.flow.run_build(
+            self.sounds, self.name, config, self.device, self.library, self.parent
+        )
         assert len(self.ran) == len(set(self.ran))
         made = frozenset(self.ran) | ({"decode"} if built.ingested_now else NONE)
         part_of = {"decode": "ingest", "freev": "vocoder", "hifigan": "vocoder"}
@@ -249,6 +256,12 @@ def line(flow_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(step, "body", faked(step.name, kind))
     monkeypatch.setattr(Step, "__call__", without_prefect)
     monkeypatch.setattr(flow_module, "ingest_folder", ingest_without_prefect)
+
+    def unpacked_without_looking(store: Store, path: Path) -> Ref:
+        heard = {"trained": [], "held_out": [], "tail_fraction": 0.0}
+        return store.put_json("parent", {"heard": heard, "bytes": path.read_text()})
+
+    monkeypatch.setattr(flow_module, "unpacked", unpacked_without_looking)
     for shown in ("write_report", "show_metrics"):
         monkeypatch.setattr(flow_module, shown, lambda *_: "")
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no power cut is tested here
@@ -523,3 +536,50 @@ def test_a_model_under_two_names_is_two_models(line: Line) -> None:
     another_name(line)
     line.build(BASE)
     assert line.library.names() == ["kit", "kit2"]
+
+
+# --- a model to go on from
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    """Stands for a model file."""
+    path = tmp_path / "old.distill"
+    path.write_text("old")
+    return path
+
+
+def test_a_parent_makes_every_training_again_and_is_compared_with(line: Line, parent: Path) -> None:
+    line.build(BASE)
+    line.parent = parent
+    assert line.build(BASE) == PARENT
+    assert line.build(BASE) == NONE
+
+
+def test_without_a_parent_no_key_knows_of_any(line: Line, parent: Path) -> None:
+    line.build(BASE)
+    before = dict(line.keys)
+    line.parent = parent
+    line.build(BASE)
+    line.parent = None
+    assert line.build(BASE) == NONE
+    assert line.keys == before
+
+
+def test_another_parent_makes_every_training_again_and_a_moved_one_nothing(
+    line: Line, parent: Path
+) -> None:
+    line.parent = parent
+    line.build(BASE)
+    line.parent = parent.rename(parent.with_name("moved.distill"))
+    assert line.build(BASE) == NONE
+    line.parent.write_text("another")
+    assert line.build(BASE) == PARENT
+
+
+def test_what_is_remembered_is_read_by_the_package_alone(line: Line, parent: Path) -> None:
+    line.steady, line.parent = True, parent
+    line.build(BASE)
+    line.lose("memory")
+    line.otherwise.add("memory")
+    assert line.build(BASE) == {"memory", "package"}

@@ -47,6 +47,32 @@ def test_a_folder_of_broken_sounds_is_refused(
     assert "none of the 20 sound files" in line
 
 
+def test_a_model_that_cannot_be_gone_on_from_is_refused(
+    few_sounds: str, own_store: str, package: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "noise.distill").write_bytes(b"noise")
+    for parent, told in (
+        ("nobody", "no model file or library name 'nobody'"),
+        (str(tmp_path / "noise.distill"), "noise.distill"),
+        (str(package), "kit.distill has another mel contract"),  # it has none
+    ):
+        line = refused(
+            capsys, "build", few_sounds, "--name", "new", "--from", parent, "--store", own_store
+        )
+        assert told in line
+
+
+def test_a_model_does_not_take_the_place_of_the_one_it_goes_on_from(
+    few_sounds: str, own_store: str, package: Path, capsys: Capture
+) -> None:
+    Path(own_store, "models").mkdir(parents=True)
+    package.rename(Path(own_store, "models", "kit.distill"))
+    line = refused(
+        capsys, "build", few_sounds, "--name", "kit", "--from", "kit", "--store", own_store
+    )
+    assert "give the new one another name" in line
+
+
 @pytest.mark.parametrize("command", [["plan"], ["build", "--name", "kit"]])
 @pytest.mark.parametrize(
     ("wrong", "told"),

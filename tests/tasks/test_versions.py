@@ -22,6 +22,7 @@ from tasks import (
     encode_codes,
     ingest,
     mels,
+    memory,
     package,
     train_prior,
     train_rvqvae,
@@ -45,6 +46,7 @@ STEPS: list[Step] = [
     train_vocoder.train_freev,
     train_vocoder.train_hifigan,
     validation.validate,
+    memory.compare_with_parent,
     package.package_model,
 ]
 # What a person sees, where data lies, and values that are part of the key anyway.
