@@ -5,6 +5,7 @@
     ├── ConfigError         a setting is out of range or unknown
     ├── StoreError          the store cannot be read or written
     ├── PackageError        a .distill file is damaged, foreign or from the future
+    ├── HubError            a pretrained model cannot be had, or is not the one it should be
     └── TrainingError       a loss or a weight stopped being a number
 
 A message says what is wrong with the value, what was expected, and after a
@@ -33,6 +34,10 @@ class StoreError(DistillError):
 
 class PackageError(DistillError):
     """A .distill file is damaged, foreign or from the future."""
+
+
+class HubError(DistillError):
+    """A pretrained model cannot be had, or is not the one it should be."""
 
 
 class TrainingError(DistillError):

@@ -14,20 +14,29 @@ from core.spectral import framed_spectrum, padded_wave
 from core.vocoder import Vocoder
 
 
-def linear_magnitude(log_mel: Tensor, mel: MelConfig, updates: int) -> Tensor:
-    """(F, M) log mel -> (F, fft / 2 + 1) magnitude ≥ 0 whose mel comes close to it.
+def non_negative_inverse(target: Tensor, filters: Tensor, updates: int, least: float) -> Tensor:
+    """(F, M) filtered spectra -> (F, bins) spectra ≥ 0 that give them back, or nearly.
 
     Multiplicative updates of non-negative least squares (Lee & Seung 1999): from a
     positive start, m <- m * (Bᵀ y) / (Bᵀ B m) never leaves the positive side and never
     raises the error.
+
+    Args:
+        filters: (M, bins) ≥ 0.
+        least: far below what (Bᵀ B m) is where anything sounds; keeps bins that no filter
+            covers from dividing by 0.
     """
-    filters = filterbank(mel).to(log_mel.device)  # (M, bins)
-    target = log_mel.exp()
     wanted = target @ filters
-    magnitude = wanted / filters.square().sum(0).clamp_min(1e-8)
+    found = wanted / filters.square().sum(0).clamp_min(1e-8)
     for _ in range(updates):
-        magnitude = magnitude * wanted / ((magnitude @ filters.T) @ filters).clamp_min(1e-10)
-    return magnitude
+        found = found * wanted / ((found @ filters.T) @ filters).clamp_min(least)
+    return found
+
+
+def linear_magnitude(log_mel: Tensor, mel: MelConfig, updates: int) -> Tensor:
+    """(F, M) log mel -> (F, fft / 2 + 1) magnitude ≥ 0 whose mel comes close to it."""
+    filters = filterbank(mel).to(log_mel.device)  # (M, bins)
+    return non_negative_inverse(log_mel.exp(), filters, updates, least=1e-10)
 
 
 def phases_by_griffin_lim(

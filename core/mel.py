@@ -1,7 +1,7 @@
 """The mel contract: log-mel spectrograms exactly as BigVGAN-v2 computes them.
 
-The inverse direction (a magnitude spectrum that fits a mel) lies in
-core.griffinlim, which is its only user beside FreeV.
+The inverse direction (a magnitude spectrum that fits a mel) lies in core.griffinlim,
+the mel of older models in core.legacy_mel.
 """
 
 from functools import lru_cache
