@@ -226,10 +226,8 @@ def sample_codes(
     device, batch, nothing = prior.start.device, len(seeds), prior.codebook_size
     if conditions is None:
         conditions = Conditions.unknown(batch, prior.codebooks.shape[2])
-    drawer, dice = (
-        Drawer(prior, conditions.to(device)),
-        Dice(seeds, prior.levels, nothing + 1, device),
-    )
+    drawer = Drawer(prior, conditions.to(device))
+    dice = Dice(seeds, prior.levels, nothing + 1, device)
     goal = torch.tensor(list(lengths), device=device)
     limit = goal if exact else (goal * OVERTIME).long() + 1
     to_come = (goal - torch.arange(int(limit.max()), device=device)[:, None]).clamp_min(0)
