@@ -174,8 +174,6 @@ def _check_prior(prior: Mapping[str, Tensor], labels: int) -> None:
         raise ValueError("an example's label is none of the named")
     if not bool(((ranks >= 0) & (ranks <= 1)).all()):
         raise ValueError("an example's rank is not in 0 to 1")
-    if not bool(examples.isfinite().all()):
-        raise ValueError("an example's style is not finite")
 
 
 def _check_texture(texture: Mapping[str, Tensor], config: BuildConfig) -> None:

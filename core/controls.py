@@ -97,7 +97,7 @@ def distances(
     """(B,) how far each sound is from what was asked; 0 is as asked.
 
     A rank counts by its difference, a label by the difference from the style that was
-    told, which is a sound's of that label.
+    told: that of a sound of the label, or the prompt's.
     """
     apart = torch.zeros(len(codes))
     asked = torch.tensor(controls.ranks())

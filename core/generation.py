@@ -108,21 +108,15 @@ def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request)
 
     if asked == (Controls(), None):
         return drawn(0)
-    tries = [drawn(attempt) for attempt in range(CANDIDATES)]
-    apart = torch.stack(
-        [
-            distances(
-                prior,
-                *asked,
-                told,
-                [one.codes for one in some],
-                [one.log_mel for one in some],
-                instrument.mel,
-            )
-            for some in tries
-        ]
-    )
-    return [tries[best][place] for place, best in enumerate(apart.argmin(0).tolist())]
+    kept, nearest = list[Drawn](), torch.full((len(seeds),), torch.inf)
+    for attempt in range(CANDIDATES):
+        some = drawn(attempt)
+        codes, log_mels = [one.codes for one in some], [one.log_mel for one in some]
+        apart = distances(prior, *asked, told, codes, log_mels, instrument.mel)
+        better = (apart < nearest).tolist()
+        kept = [one if better[n] else kept[n] for n, one in enumerate(some)] if kept else some
+        nearest = torch.minimum(apart, nearest)
+    return kept
 
 
 def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) -> Iterator[Wave]:

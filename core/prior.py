@@ -43,12 +43,12 @@ class Conditions:
     style: Tensor  # (B, D) as Prior.style gives it, NaN where unknown
 
     @classmethod
-    def unknown(cls, count: int, dim: int, device: torch.device | None = None) -> "Conditions":
+    def unknown(cls, count: int, dim: int) -> "Conditions":
         """Nothing is told."""
         return cls(
-            torch.full((count,), UNKNOWN, device=device),
-            torch.full((count, len(DESCRIPTORS)), torch.nan, device=device),
-            torch.full((count, dim), torch.nan, device=device),
+            torch.full((count,), UNKNOWN),
+            torch.full((count, len(DESCRIPTORS)), torch.nan),
+            torch.full((count, dim), torch.nan),
         )
 
     def to(self, device: torch.device) -> "Conditions":
@@ -151,7 +151,8 @@ class Prior(nn.Module):
 
     def style(self, codes: Tensor) -> Tensor:
         """(..., F, L) codes of whole sounds -> (..., D) what their frames have in common."""
-        return self.level_vectors(codes).sum(-2).mean(-2)
+        levels = zip(self.codebooks, codes.unbind(-1), strict=True)  # a level at a time: hours fit
+        return torch.stack([book[own].mean(-2) for book, own in levels]).sum(0)
 
     @property
     def labels(self) -> int:

@@ -111,16 +111,14 @@ def judged_seeds(config: BuildConfig) -> list[int]:
     return [step_seed(config.seed, n, "validate") for n in range(config.validate.generated)]
 
 
-def drawn_mels(
-    instrument: Instrument, seeds: Sequence[int], request: Request | None = None
-) -> tuple[list[Tensor], list[Tensor]]:
+def drawn_mels(instrument: Instrument, seeds: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
     """Codes (F', L) and log mels (F, M) of new sounds, on the CPU."""
     codes: list[Tensor] = []
     mels: list[Tensor] = []
     with bar("judge", len(seeds)) as progress:
         for first in range(0, len(seeds), BATCH_SOUNDS):
             batch = seeds[first : first + BATCH_SOUNDS]
-            for one in drawn_sounds(instrument, batch, request or Request()):
+            for one in drawn_sounds(instrument, batch, Request()):
                 codes.append(one.codes)
                 mels.append(one.log_mel.cpu())
             progress.update(len(codes), "new sounds")

@@ -97,7 +97,7 @@ def nats_of_old_and_new(
     return {"old": of(True), "new": of(False)}
 
 
-@step("prior", version=5)
+@step("prior", version=6)
 def train_prior(
     run: Run,
     codes: Ref,
