@@ -177,13 +177,14 @@ def test_style_that_is_known_in_part_says_nothing(prior: Prior) -> None:
 
 @torch.no_grad()
 def test_each_sound_is_told_its_own(prior: Prior) -> None:
-    styled, plain = asked(0.2, label=1, style=STYLE), asked(0.9, label=0)
-    both = Conditions(
-        torch.cat([styled.label, plain.label]),
-        torch.cat([styled.ranks, plain.ranks]),
-        torch.cat([styled.style, plain.style]),
+    every = [asked(0.2, label=1, style=STYLE), asked(0.9, style=STYLE[::-1]), asked(label=0)]
+    together = Conditions(
+        torch.cat([one.label for one in every]),
+        torch.cat([one.ranks for one in every]),
+        torch.cat([one.style for one in every]),
     )
-    torch.testing.assert_close(prior.told(both), torch.cat([prior.told(styled), prior.told(plain)]))
+    alone = torch.cat([prior.told(one) for one in every])
+    torch.testing.assert_close(prior.told(together), alone)
 
 
 @torch.no_grad()
