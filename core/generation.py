@@ -21,8 +21,8 @@ from core.vocoder import Vocoder
 
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
-# How many are drawn where a kind or a control is asked, the nearest to it is kept. One alone
-# follows loudness with a rank correlation of .71 and attack with .48, four with .91 and .84.
+# How many are drawn where a kind or a control is asked, the nearest to it is kept. On mels one
+# alone follows loudness with a rank correlation of .71, attack with .48; four with .91 and .84.
 CANDIDATES = 4
 FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 
