@@ -30,7 +30,7 @@ from tasks.step import Run, step
 SPECTROGRAM_PIXELS = (420, 160)
 
 
-@step("validate", version=4)
+@step("validate", version=5)
 def validate(
     run: Run,
     sounds: Ref,

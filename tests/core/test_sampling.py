@@ -1,4 +1,4 @@
-"""Sampling: frequencies in closed form, and sounds that hang on their own seeds alone."""
+"""Sampling: sounds of their told lengths that hang on their own seeds alone."""
 
 import math
 from collections.abc import Sequence
@@ -7,15 +7,16 @@ from itertools import pairwise
 
 import pytest
 import torch
+from small_priors import conditions, prior
 from torch import Tensor
 
 from core import sampling
 from core.config import PriorConfig
+from core.drawer import Drawer, chosen_codes
 from core.errors import ConfigError, PackageError
 from core.prior import TOLD_GAIN, UNKNOWN, Conditions, Prior
-from core.sampling import Dice, Drawer, Sampling, chosen_codes, sample_codes
+from core.sampling import Dice, Sampling, sample_codes
 
-PROBABILITIES = torch.tensor([0.15, 0.5, 0.05, 0.3])
 NATURAL = Sampling()
 
 
@@ -23,24 +24,6 @@ def noise(frames: int, levels: int, classes: int) -> Tensor:
     """(F * L, C) as one sound's dice are thrown."""
     dice = Dice([7], levels, classes, torch.device("cpu"))
     return torch.cat([dice.frame(number)[:, 0] for number in range(frames)])
-
-
-def shares(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> list[float]:
-    """How often each class is drawn in 200 000 draws: the largest sd of a share is .0011."""
-    thrown = noise(32, 6250, 4)
-    logits = (PROBABILITIES.log() + 2).expand(len(thrown), -1)
-    drawn, _ = chosen_codes(logits, thrown, temperature, top_k, top_p)
-    return (torch.bincount(drawn, minlength=4) / len(thrown)).tolist()
-
-
-def prior(levels: int = 3) -> Prior:
-    """Every weight random, two labels."""
-    torch.manual_seed(0)
-    model = Prior(torch.randn(levels, 8, 5), PriorConfig(hidden=16), labels=2)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, 0.3)
-    return model.eval()
 
 
 def prior_that_ends(chance: float) -> Prior:
@@ -69,37 +52,6 @@ def prior_that_climbs(chance: float) -> Prior:
     return model.eval()
 
 
-def conditions(rank: float, labels: Sequence[int] = (1,)) -> Conditions:
-    """Brightness and labels as given; each label with a style of its own."""
-    told = replace(Conditions.unknown(len(labels), 5), label=torch.tensor(labels))
-    told.ranks[:, 0] = rank
-    told.style[:] = torch.randn(2, 5, generator=torch.Generator().manual_seed(7))[told.label]
-    return told
-
-
-def test_codes_are_drawn_with_their_probabilities() -> None:
-    assert shares() == pytest.approx(PROBABILITIES.tolist(), abs=4e-3)
-
-
-def test_temperature_raises_probabilities_to_its_inverse() -> None:
-    squared = [p**2 for p in PROBABILITIES.tolist()]  # temperature 1/2
-    expected = [p / sum(squared) for p in squared]
-    assert shares(temperature=0.5) == pytest.approx(expected, abs=4e-3)
-
-
-def test_focus_keeps_the_likeliest_codes_and_their_proportions() -> None:
-    assert shares(top_k=2) == pytest.approx([0, 0.5 / 0.8, 0, 0.3 / 0.8], abs=4e-3)
-    assert shares(top_k=1) == [0, 1, 0, 0]
-    assert shares(top_k=9) == shares()
-
-
-def test_diversity_keeps_the_fewest_codes_that_make_up_its_probability() -> None:
-    assert shares(top_p=0.75) == pytest.approx([0, 0.625, 0, 0.375], abs=4e-3)
-    expected = [0.15 / 0.95, 0.5 / 0.95, 0, 0.3 / 0.95]
-    assert shares(top_p=0.85) == pytest.approx(expected, abs=4e-3)
-    assert shares(top_p=1e-9) == [0, 1, 0, 0]
-
-
 def test_noise_is_finite_and_a_standard_gumbel() -> None:
     thrown = noise(32, 6250, 4)
     assert thrown.isfinite().all()
@@ -111,17 +63,6 @@ def test_noise_is_finite_and_a_standard_gumbel() -> None:
 def test_noise_is_finite_for_the_least_random_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.zeros(shape))
     assert noise(1, 2, 3).isfinite().all()
-
-
-@pytest.mark.parametrize("lucky", range(5))
-@pytest.mark.parametrize("top_k", [0, 2])
-def test_the_impossible_is_never_drawn(lucky: int, top_k: int) -> None:
-    logits = torch.tensor([[float("-inf"), 2.0, float("-inf"), -90.0, float("-inf")]])
-    thrown = torch.full((1, 5), -2.9)
-    thrown[0, lucky] = 16.6  # the least and the most that Dice throws
-    drawn, score = chosen_codes(logits, thrown, top_k=top_k)
-    assert int(drawn) == 1
-    assert score.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -215,11 +156,9 @@ def told_lefts(lengths: Sequence[int], exact: bool, longest: int) -> list[list[i
     seen: list[list[int]] = []
 
     class Listening(Drawer):
-        def state(
-            self, before: Tensor, frame: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
-        ) -> tuple[Tensor, Tensor, Tensor]:
-            seen.append(left.tolist())
-            return super().state(before, frame, left, hidden, cell)
+        def clocks(self, frame: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+            seen.extend(left.tolist())
+            return super().clocks(frame, left)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "Drawer", Listening)
@@ -321,54 +260,10 @@ def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits() -> None
     assert len(codes.unique()) > 3
 
 
-@torch.no_grad()
-def test_drawer_says_what_the_prior_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, told = prior(), conditions(0.2, [1, 0])
-    told.ranks[0] = torch.tensor([0.2, 0.9, 0.4, 0.7])  # the first is told everything
-    told.style[1] = math.nan
-    draw = torch.Generator().manual_seed(3)
-    codes = torch.randint(0, 8, (2, 12, 3), generator=draw)
-    previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
-    frame = torch.arange(12).expand(2, -1)
-    left = torch.stack([12 - torch.arange(12), torch.full((12,), UNKNOWN)])
-    states, _, _ = model.states(previous, frame, left, model.told(told), None)
-    expected = model.logits(previous, frame, left, model.told(told), codes)
-    expected[:, 0, 0, 8] = -math.inf  # a sound has a frame at least
-    expected[1, :, 0, 8] = -math.inf  # the second sound's end is barred
-    said: list[Tensor] = []
-
-    def noted(logits: Tensor, thrown: Tensor, *freely: float) -> tuple[Tensor, Tensor]:
-        """Draws the true code."""
-        said.append(logits.clone())
-        number, level = divmod(len(said) - 1, 3)
-        return codes[:, number, level], logits.amax(1)
-
-    monkeypatch.setattr(sampling, "chosen_codes", noted)
-    drawer, past = Drawer(model, told), model.told(told)  # told past the LSTM too
-    hidden, cell = torch.zeros(2, 16), torch.zeros(2, 16)
-    before, barred = torch.full((2, 3), 8), torch.tensor([False, True])
-    for number in range(12):
-        here = frame[:, number], left[:, number]
-        inputs, hidden, cell = drawer.state(before, *here, hidden, cell)
-        torch.testing.assert_close(hidden + past, states[:, number], atol=1e-5, rtol=1e-5)
-        before, _ = drawer.frame(inputs, before, torch.zeros(3, 2, 9), barred, NATURAL)
-        assert torch.equal(before, codes[:, number])
-    found = torch.stack(said, dim=1).view(2, 12, 3, 9)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
 def test_sampling_leaves_the_global_generator_alone() -> None:
     model, before = prior(), torch.random.get_rng_state()
     sample_codes(model, [1], NATURAL, [3])
     assert torch.equal(torch.random.get_rng_state(), before)
-
-
-@pytest.mark.parametrize("odd", [[math.nan, 0.0, 0.0], [math.inf, 0.0, 0.0], [-math.inf] * 3])
-@pytest.mark.parametrize("top_k", [0, 2])
-def test_logits_that_give_no_probabilities_show(odd: list[float], top_k: int) -> None:
-    logits = torch.tensor([odd, [0.0, 5.0, 0.0]])
-    _, score = chosen_codes(logits, torch.zeros(2, 3), top_k=top_k)
-    assert score.isfinite().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("level", [0, 2])
