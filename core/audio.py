@@ -1,12 +1,19 @@
-"""Waves as arrays: resampling and levels. Files are read in artifacts.audio_decode."""
+"""Waves as arrays: resampling, levels, offsets. Files are read in artifacts.audio_decode."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 Wave = NDArray[np.float32]
+
+LOUDEST_DBFS = -1.0  # the true peak of whatever is to be played
+MOST_MATCHING = 10.0  # a copy further off than 20 dB is no copy, and its noise is left low
+OFFSET_SHARE = 0.003  # of the RMS: an offset 50 dB below the sound itself is left alone
+OFFSET_SECONDS = 0.1  # of the moving average: 10 Hz and above pass, within 0.1 dB
 
 
 def amplitude(level_dbfs: float) -> float:
@@ -47,7 +54,7 @@ def true_peak(wave: Wave) -> float:
     return float(max(np.abs(between).max(initial=0.0), np.abs(wave).max()))
 
 
-def level_to_true_peak(wave: Wave, limit_dbfs: float = -1.0) -> Wave:
+def level_to_true_peak(wave: Wave, limit_dbfs: float = LOUDEST_DBFS) -> Wave:
     """The wave, turned down by one gain where its true peak is above the limit, else unchanged."""
     peak, limit = true_peak(wave), amplitude(limit_dbfs)
     return wave * np.float32(limit / peak) if peak > limit else wave
@@ -55,6 +62,39 @@ def level_to_true_peak(wave: Wave, limit_dbfs: float = -1.0) -> Wave:
 
 def rms_dbfs(wave: Wave) -> float:
     """The root mean square of a (T,) wave: -3.01 for a full-scale sine, -inf for silence."""
-    if wave.shape[0] == 0:
-        return -math.inf
-    return dbfs(math.sqrt(float(np.square(wave, dtype=np.float64).mean())))
+    return dbfs(_rms(wave))
+
+
+def equally_loud(waves: Sequence[Wave]) -> list[Wave]:
+    """All waves at the RMS level of the first, so that loudness sways no listener.
+
+    Where one's true peak would be above -1 dBFS, all are turned down alike. No gain
+    beyond 20 dB; silence stays silence.
+    """
+    levels = [_rms(wave) for wave in waves]
+    matched = []
+    for wave, level in zip(waves, levels, strict=True):
+        gain = levels[0] / level if level > 0 else 1.0
+        matched.append(wave * np.float32(min(max(gain, 1 / MOST_MATCHING), MOST_MATCHING)))
+    peak = max(true_peak(wave) for wave in matched)
+    common = np.float32(min(1.0, amplitude(LOUDEST_DBFS) / max(peak, 1e-9)))
+    return [wave * common for wave in matched]
+
+
+def without_offset(wave: Wave, rate: int) -> Wave:
+    """The wave without its DC, where it has any; else the wave itself.
+
+    A mel says nothing of 0 Hz, so what a vocoder puts there is its own doing. Taking the
+    mean away would move the silence around a sound off zero; so the mean is only the sign,
+    and what goes is all that is slower than 10 Hz, without a shift of phase.
+    """
+    if len(wave) == 0 or abs(float(wave.mean(dtype=np.float64))) <= OFFSET_SHARE * _rms(wave):
+        return wave
+    slow = wave.astype(np.float64)
+    for _ in range(3):  # thrice: the side lobes of one pass are at -13 dB
+        slow = uniform_filter1d(slow, round(OFFSET_SECONDS * rate), mode="reflect")
+    return (wave - slow).astype(np.float32)
+
+
+def _rms(wave: Wave) -> float:
+    return math.sqrt(float(np.square(wave, dtype=np.float64).mean())) if len(wave) else 0.0

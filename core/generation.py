@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.audio import Wave, level_to_true_peak, resample, rms_dbfs
+from core.audio import Wave, level_to_true_peak, resample, rms_dbfs, without_offset
 from core.config import MelConfig
 from core.continuous import long_wave
 from core.controls import Controls, distances, drawn_conditions
@@ -138,11 +138,16 @@ def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) 
 
 
 def finished(wave: Wave, rate_in: int, rate_out: int, seconds: float | None) -> Wave:
-    """Resampled once, of exact length, faded out, its true peak at most -1 dBFS by gain."""
-    out = resample(wave, rate_in, rate_out)
+    """No DC, resampled once, of exact length, faded out, true peak at most -1 dBFS by gain."""
+    out = resample(without_offset(wave, rate_in), rate_in, rate_out)
     if seconds is not None:
         out = out[: max(1, round(seconds * rate_out))]
-    fade = min(len(out), round(FADE_SECONDS * rate_out))
-    out = out.copy()
+    return level_to_true_peak(faded(out, rate_out))
+
+
+def faded(wave: Wave, rate: int) -> Wave:
+    """The wave with its last 5 ms faded to silence; a new array."""
+    fade = min(len(wave), round(FADE_SECONDS * rate))
+    out = wave.copy()
     out[len(out) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-    return level_to_true_peak(out)
+    return out

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from core.audio import amplitude, dbfs, level_to_true_peak, resample, rms_dbfs, true_peak
+from core.audio import (
+    amplitude,
+    dbfs,
+    equally_loud,
+    level_to_true_peak,
+    resample,
+    rms_dbfs,
+    true_peak,
+    without_offset,
+)
 
 
 def sine(hz: float, rate: int, samples: int, phase: float = 0.0) -> np.ndarray:
@@ -68,3 +77,61 @@ def test_silence_is_infinitely_low() -> None:
 def test_levels_and_amplitudes_are_inverse() -> None:
     assert amplitude(-20.0) == pytest.approx(0.1)
     assert dbfs(amplitude(-37.5)) == pytest.approx(-37.5)
+
+
+def test_waves_are_made_as_loud_as_the_first() -> None:
+    waves = [0.1 * sine(440, 44_100, 5000), 0.02 * sine(900, 44_100, 5000), sine(50, 44_100, 999)]
+    matched = equally_loud(waves)
+    assert [rms_dbfs(one) for one in matched] == pytest.approx([rms_dbfs(waves[0])] * 3, abs=1e-4)
+    np.testing.assert_array_equal(matched[0], waves[0])
+
+
+def test_all_are_turned_down_where_one_would_be_too_loud() -> None:
+    click = np.zeros(44_100, np.float32)
+    click[20_000] = 0.5
+    steady, sharp = equally_loud([0.5 * sine(440, 44_100, 44_100), click])
+    assert rms_dbfs(sharp) < rms_dbfs(steady)  # 20 dB are the most it is turned up
+    assert max(true_peak(steady), true_peak(sharp)) == pytest.approx(10 ** (-1 / 20), rel=1e-4)
+    assert sharp.max() / steady.max() == pytest.approx(10, rel=0.01)
+
+
+def test_silence_is_not_turned_up() -> None:
+    wave = 0.1 * sine(440, 44_100, 5000)
+    assert not equally_loud([wave, np.zeros(5000, np.float32)])[1].any()
+    assert rms_dbfs(equally_loud([np.zeros(5000, np.float32), wave])[1]) < rms_dbfs(wave)
+
+
+def test_wave_without_an_offset_is_left_alone() -> None:
+    wave = sine(441, 44_100, 44_100) / 2
+    assert without_offset(wave, 44_100) is wave
+
+
+def test_constant_offset_is_taken_away_and_nothing_else() -> None:
+    wave = sine(441, 44_100, 44_100) / 2
+    found = without_offset(wave + np.float32(0.1), 44_100)
+    np.testing.assert_allclose(found, wave, atol=5e-3)  # at the ends, where half a period counts
+    np.testing.assert_allclose(found[8820:-8820], wave[8820:-8820], atol=1e-6)
+    assert abs(found.mean()) < 1e-4
+
+
+@pytest.mark.parametrize("hz", [12, 20, 55])
+def test_lows_are_kept_beside_an_offset(hz: float) -> None:
+    wave = sine(hz, 44_100, 2 * 44_100)
+    found = without_offset(wave + np.float32(0.1), 44_100)
+    inner = slice(8820, -8820)
+    np.testing.assert_allclose(found[inner], wave[inner], atol=0.02)  # 0.17 dB, no shift
+
+
+def test_silence_around_a_sound_with_an_offset_stays_silent() -> None:
+    # The mean is that of a tenth of the time; taking it away would leave it in the rest.
+    wave = np.zeros(10 * 44_100, np.float32)
+    wave[44_100 : 2 * 44_100] = 0.1 + sine(441, 44_100, 44_100) / 2
+    found = without_offset(wave, 44_100)
+    assert np.abs(found[4 * 44_100 :]).max() < 1e-6
+    assert abs(found.mean()) < 1e-5
+
+
+@pytest.mark.parametrize("samples", [1, 300, 5000])
+def test_offset_of_a_tiny_sound_is_taken_away(samples: int) -> None:
+    found = without_offset(np.full(samples, 0.25, np.float32), 44_100)
+    np.testing.assert_allclose(found, 0, atol=1e-6)

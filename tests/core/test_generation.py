@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from untrained_instrument import EXAMPLES, MEL, Loudness, heard_mel, instrument
 
-from core.audio import true_peak
+from core import generation
+from core.audio import resample, true_peak
 from core.controls import Controls
 from core.errors import ConfigError
 from core.generation import (
@@ -37,7 +38,9 @@ def waves(vocoder: Vocoder, seeds: list[int], seconds: float | None = 0.1) -> li
 
 
 def noise(samples: int, level: float = 0.1) -> np.ndarray:
-    return (level * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
+    """Without an offset, which would be taken away."""
+    wave = np.random.default_rng(0).standard_normal(samples)
+    return (level * (wave - wave.mean())).astype(np.float32)
 
 
 CODES = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7], [1, 0]])
@@ -214,3 +217,24 @@ def test_resampling_keeps_the_pitch() -> None:
     out = finished(sine, 44_100, 48_000, 1.0)
     assert len(out) == 48_000
     assert np.abs(np.fft.rfft(out)).argmax() == 1000
+
+
+@pytest.mark.parametrize(("rate", "times"), [(44_100, 0), (48_000, 1), (22_050, 1)])
+def test_sound_is_resampled_once_at_most(
+    rate: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def counted(wave: np.ndarray, rate_in: int, rate_out: int) -> np.ndarray:
+        calls.append((rate_in, rate_out))
+        return resample(wave, rate_in, rate_out)
+
+    monkeypatch.setattr(generation, "resample", counted)
+    finished(noise(9000), 44_100, rate, None)
+    assert [one for one in calls if one[0] != one[1]] == [(44_100, rate)] * times
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_finished_sound_has_no_offset(rate: int) -> None:
+    wave = finished(noise(44_100) + np.float32(0.3), 44_100, rate, None)
+    assert abs(wave.mean()) < 1e-4
