@@ -1,0 +1,83 @@
+"""Checks of the sound itself: mels that fit, right length and pitch, nothing clipped or mirrored.
+
+They measure machinery, not taste: on a sound build each is far on the green side,
+whatever the sounds are. Those of what the models learnt are in core.gates.
+"""
+
+import math
+from collections.abc import Mapping
+
+from core.config import VocoderName
+from core.copies import Copies, MelKind
+from core.gates import Gate, GateName, at_most, worst
+
+SOUND_GATES: set[GateName] = {"mels", "duration", "pitch", "clipping", "images"}
+Measured = Mapping[VocoderName, Mapping[MelKind, Copies]]
+
+MEL_NATS = 0.01  # the same analysis on another processor is off by 1e-5
+FLAT_SHARE = 1e-4
+MIRRORED = 0.1  # images at -20 dB give 0.2, sound copies 0.02
+RATE = "as a 44.1 kHz sound has that is passed off as 48 kHz"
+REPORT = "If a fresh install of Distill does not mend it, report it."
+
+
+def mels_gate(nats: float) -> Gate:
+    """Of the mean error of the stored mels beside the sounds' own."""
+    return at_most(
+        nats,
+        MEL_NATS,
+        "The mels that the models learnt from are those of the sounds.",
+        "The mels that the models learnt from are not those of the sounds. Run distill cache "
+        f"verify and build again. {REPORT}",
+    )
+
+
+def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
+    """Of all vocoders' copies; pitch and images of those that can be relied on.
+
+    A vocoder that lost may be half trained and have no pitch yet. Griffin-Lim is not trained:
+    from the true mel it tells mels that are not those of the sounds.
+    """
+    off, flat = {}, {}
+    for name, rows in found.items():
+        off[name] = max((rows[kind].samples_off for kind in rows), key=abs)
+        flat[name] = worst((rows[kind].fidelity.flat_tops for kind in rows), max)
+    longest = max(off, key=lambda name: abs(off[name]))
+    flattest = max(flat, key=lambda name: (math.isnan(flat[name]), flat[name]))
+    heard = [found[best]["mel"], found[best]["model"], found["griffinlim"]["mel"]]
+    bands = max((one.bands_off for one in heard), key=abs)
+    images = worst((one.fidelity.mirrored for one in heard[:2]), max)
+    return {
+        "duration": at_most(
+            abs(off[longest]),
+            0,
+            "Every copy is exactly as long as its original.",
+            f"Copies by {longest} are {_much(off[longest], 'samples', 'too long', 'too short')} "
+            f"at 48 kHz, {RATE}. Use another vocoder (--vocoder). {REPORT}",
+        ),
+        "pitch": at_most(
+            abs(bands),
+            0,
+            "Copies have the pitch of their originals.",
+            f"Copies are {_much(bands, 'mel bands', 'too high', 'too low')} (3 % of frequency "
+            f"each): 1 is a mel off by a band, 2 or 3 a pitch {RATE}. Build again. {REPORT}",
+        ),
+        "clipping": at_most(
+            flat[flattest],
+            FLAT_SHARE,
+            "No vocoder clips.",
+            f"{flattest} clips: {flat[flattest]:.2%} of its samples are cut flat. Use another "
+            "vocoder (--vocoder), or train it longer (--preset standard).",
+        ),
+        "images": at_most(
+            images,
+            MIRRORED,
+            f"{best} leaves no mirror images of the sound among its highs.",
+            f"{best} leaves mirror images of the sound among its highs: a metallic hiss. Use "
+            "another vocoder (--vocoder), or train it longer (--preset standard).",
+        ),
+    }
+
+
+def _much(value: int, unit: str, above: str, below: str) -> str:
+    return f"{abs(value)} {unit} {above if value > 0 else below}"

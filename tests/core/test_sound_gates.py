@@ -1,0 +1,85 @@
+"""Each check of the sound goes red for its own fault, and stays green beside the others'."""
+
+import dataclasses
+import math
+
+import pytest
+
+from core.comparison import Distance
+from core.copies import Copies, MelKind
+from core.fidelity import Fidelity
+from core.gates import GateName
+from core.sound_gates import SOUND_GATES, Measured, copy_gates, mels_gate
+
+RIGHT = Copies(Distance(0.4, 1.3), Fidelity(0.5, -1.0, 2.0, -3.0, -4.0, 0.1, 1e-4), 0, 0)
+
+
+def wrong(**change: float) -> Copies:
+    """RIGHT with other figures, whichever part they are in."""
+    own = {name: value for name, value in change.items() if hasattr(RIGHT, name)}
+    rest = {name: value for name, value in change.items() if name not in own}
+    made = dataclasses.replace(RIGHT, **own)
+    return dataclasses.replace(made, fidelity=dataclasses.replace(made.fidelity, **rest))
+
+
+def table(freev: Copies = RIGHT, griffinlim: Copies = RIGHT, kind: MelKind = "model") -> Measured:
+    """FreeV's copies from this kind of mel, Griffin-Lim's from the true one, the rest right."""
+    return {
+        "freev": {"mel": RIGHT, "model": RIGHT, kind: freev},
+        "griffinlim": {"mel": griffinlim, "model": RIGHT},
+    }
+
+
+def failed(found: Measured) -> set[GateName]:
+    return {name for name, gate in copy_gates(found, "freev").items() if not gate.passed}
+
+
+def test_everything_at_its_limit_passes() -> None:
+    assert failed(table()) == set()
+    assert mels_gate(0.01).passed
+    assert {"mels", *copy_gates(table(), "freev")} == SOUND_GATES
+
+
+@pytest.mark.parametrize("kind", ["mel", "model"])
+@pytest.mark.parametrize(
+    ("change", "gate", "word"),
+    [
+        ({"samples_off": 1}, "duration", "1 samples too long"),
+        ({"samples_off": -4902}, "duration", "44.1 kHz sound has that is passed off as 48 kHz"),
+        ({"bands_off": 1}, "pitch", "1 mel bands too high"),
+        ({"bands_off": -3}, "pitch", "3 mel bands too low"),
+        ({"flat_tops": 0.02}, "clipping", "freev clips: 2.00%"),
+        ({"mirrored": 0.11}, "images", "--vocoder"),
+    ],
+)
+def test_fault_of_the_winner_turns_its_gate_red_alone(
+    change: dict[str, float], gate: GateName, word: str, kind: MelKind
+) -> None:
+    found = table(wrong(**change), kind=kind)
+    assert failed(found) == {gate}
+    assert word in copy_gates(found, "freev")[gate].text
+
+
+def test_griffin_lim_tells_mels_that_are_off_by_a_band() -> None:
+    # A trained vocoder has learnt to undo them.
+    assert failed(table(griffinlim=wrong(bands_off=1))) == {"pitch"}
+
+
+def test_mels_that_are_not_those_of_the_sounds_are_red() -> None:
+    gate = mels_gate(0.0101)
+    assert not gate.passed
+    assert "build again" in gate.text
+
+
+def test_half_trained_vocoder_may_have_no_pitch_and_images_but_not_clip() -> None:
+    lost = {"mel": wrong(bands_off=4, mirrored=0.9), "model": RIGHT}
+    assert failed({**table(), "hifigan": lost}) == set()  # type: ignore[dict-item]
+    clipped = {"mel": wrong(flat_tops=0.5), "model": RIGHT}
+    found = {**table(), "hifigan": clipped}
+    assert failed(found) == {"clipping"}  # type: ignore[arg-type]
+    assert "hifigan" in copy_gates(found, "freev")["clipping"].text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["flat_tops", "mirrored"])
+def test_figure_that_is_no_number_fails(name: str) -> None:
+    assert len(failed(table(wrong(**{name: math.nan})))) == 1
