@@ -3,13 +3,20 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from small_line import Line, built
+from torch import nn
 
 from artifacts.checkpoint import Checkpoints
 from artifacts.model import Model
 from artifacts.package import verify_package
+from artifacts.weights import weights_bytes
+from core.config import PresetName
+from core.freev import FreevNet
+from core.hifigan import HifiganGenerator
+from core.presets import preset
 from core.training import TrainingState
 from tasks.step import Run
 from tasks.train_prior import train_prior
@@ -31,6 +38,31 @@ def test_the_package_is_whole_and_holds_what_was_trained(line: Line, model: Mode
     flac = store.read_bytes(line.validation.parts[f"{preview}.flac"])
     assert package.bytes("previews/1.flac") == flac
     assert package.bytes("card.md").decode().startswith("# kit\n")
+
+
+def test_vocoder_entries_hold_the_players_weights_and_nothing_else(
+    line: Line, model: Model
+) -> None:
+    nets: dict[str, nn.Module] = {
+        "freev": FreevNet(line.config.freev, line.config.mel),
+        "hifigan": HifiganGenerator(line.config.hifigan, weight_norm=False),
+    }
+    entries = [name for name in model.package.names() if name.startswith("vocoder-")]
+    assert entries == [f"vocoder-{name}.safetensors" for name in nets]
+    for name, net in nets.items():
+        expected = {key: tensor.shape for key, tensor in net.state_dict().items()}
+        tensors = model.package.tensors(f"vocoder-{name}.safetensors")
+        assert {key: tensor.shape for key, tensor in tensors.items()} == expected
+
+
+@pytest.mark.parametrize("name", get_args(PresetName))
+def test_vocoder_entries_are_at_most_20_megabytes(name: str) -> None:
+    config = preset(name)
+    for net in (
+        FreevNet(config.freev, config.mel),
+        HifiganGenerator(config.hifigan, weight_norm=False),
+    ):
+        assert len(weights_bytes(net.state_dict())) <= 20_000_000
 
 
 def test_the_manifest_has_the_contracts_keys(line: Line, model: Model) -> None:
