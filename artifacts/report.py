@@ -1,25 +1,31 @@
 """The report: one HTML page to read, listen and compare, with nothing outside it.
 
-No script, no network, no font to fetch; sounds and pictures are data: URIs and
-a Content-Security-Policy forbids the rest. The frame is report.html.
+No network, no font to fetch; sounds and pictures are data: URIs, the one script is that
+of the blind test, and a Content-Security-Policy forbids the rest. The frame is
+report.html.
 """
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Literal
 
 from artifacts.manifest import Manifest, number_at, table_at, text_at
+from artifacts.report_blind import blind_script, blind_section, script_source
 from artifacts.report_numbers import gate_section, number_section
-from artifacts.verdict import minutes, origin, overall, plain, verdict, vocoder_title
+from artifacts.report_vocoders import vocoder_section
+from artifacts.verdict import minutes, origin, overall, verdict, vocoder_title
 
 ClipKind = Literal["original", "mel", "model"]
 
+MOST_BYTES = 3_300_000  # of sounds and pictures: a page of 4.5 MB in base64
+
 _SOURCES = {"mel": "from the true mel", "model": "from the model's mel"}
+_FIGURES = (("log_mel_l1", "L1 {:.2f}"), ("mr_stft", "MR {:.2f}"), ("level_db", "{:+.1f} dB"))
 
 
 @dataclass(frozen=True)
@@ -31,33 +37,63 @@ class Clip:
     vocoder: str  # "" for an original
     flac: bytes
     spectrogram_png: bytes
-    log_mel_l1: float | None = None
-    mr_stft: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def render_report(
-    title: str, manifest: Manifest, clips: Sequence[Clip], generated: Sequence[Clip]
+    title: str,
+    manifest: Manifest,
+    clips: Sequence[Clip],
+    generated: Sequence[Clip],
+    speeds: Mapping[str, float],
 ) -> str:
-    """The page as text.
+    """The page as text, of 5 MB at most unless one sound alone has more.
 
     Args:
         title: of the page.
         manifest: as written in the package; whatever it lacks is left out.
-        clips: the A/B of held-out sounds, grouped here by `sound` and `vocoder`.
-        generated: new sounds; their `kind` is not looked at.
+        clips: the A/B of held-out sounds, grouped here by `sound` and `vocoder`; whole
+            sounds are left out where the page would be too large.
+        generated: new sounds; their `kind` is not looked at. They may fill a third.
+        speeds: of the vocoders, in times real time; empty where they were not measured.
     """
+    new = fitting(generated, MOST_BYTES // 3)
+    shown = fitting(clips, MOST_BYTES - sum(map(_size, new)))
     body = "\n".join(
         [
             _opening(title, manifest),
             gate_section(manifest),
-            _generated(generated),
-            _comparison(clips, text_at(manifest, "vocoder")),
+            _generated(new),
+            blind_section() if shown else "",
+            _comparison(shown, text_at(manifest, "vocoder"), len(_sounds(clips))),
+            vocoder_section(manifest, speeds),
             number_section(manifest),
             _closing(manifest),
         ]
     )
     frame = Template(files("artifacts").joinpath("report.html").read_text(encoding="utf-8"))
-    return frame.substitute(title=escape(title), body=body)
+    script = blind_script() if shown else ""
+    return frame.substitute(
+        title=escape(title), body=body, script=script, script_source=script_source(script)
+    )
+
+
+def fitting(clips: Sequence[Clip], most_bytes: int) -> list[Clip]:
+    """All clips of the first sound and of each later one that still fits, in their order."""
+    kept: list[Clip] = []
+    for sound in _sounds(clips):
+        more = [clip for clip in clips if clip.sound == sound]
+        if not kept or sum(map(_size, [*kept, *more])) <= most_bytes:
+            kept += more
+    return kept
+
+
+def _size(clip: Clip) -> int:
+    return len(clip.flac) + len(clip.spectrogram_png)
+
+
+def _sounds(clips: Sequence[Clip]) -> list[str]:
+    return list(dict.fromkeys(clip.sound for clip in clips))
 
 
 def _opening(title: str, manifest: Manifest) -> str:
@@ -96,28 +132,36 @@ def _generated(clips: Sequence[Clip]) -> str:
     )
 
 
-def _comparison(clips: Sequence[Clip], winner: str) -> str:
+def _comparison(clips: Sequence[Clip], winner: str, compared: int) -> str:
     """One sheet for each sound: the original at the left, each vocoder's pair beside it."""
     if not clips:
         return ""
-    sounds = "".join(
-        _sound_sheet(sound, [clip for clip in clips if clip.sound == sound], winner)
-        for sound in dict.fromkeys(clip.sound for clip in clips)
+    sounds = _sounds(clips)
+    sheets = "".join(
+        _sound_sheet(number, sound, [clip for clip in clips if clip.sound == sound], winner)
+        for number, sound in enumerate(sounds, 1)
+    )
+    left_out = (
+        f" Of {compared} sounds the {len(sounds)} that fit on this page are here; "
+        "<code>distill compare</code> writes all as files."
+        if len(sounds) < compared
+        else ""
     )
     return (
         "<section><h2>Original and copy</h2>"
         '<p class="lead">Sounds, or ends of sounds, that the model never trained on. '
         "From the true mel you hear the vocoder alone; from the model's mel you hear codes and "
-        "vocoder together. L1 and MR measure the "
-        f"distance to the original: lower is closer.</p>{sounds}</section>"
+        "vocoder together. L1 and MR measure the distance to the original: lower is closer. "
+        "All are played equally loud; dB is how much louder a copy was before. "
+        f"{left_out}</p>{sheets}</section>"
     )
 
 
-def _sound_sheet(sound: str, clips: Sequence[Clip], winner: str) -> str:
+def _sound_sheet(number: int, sound: str, clips: Sequence[Clip], winner: str) -> str:
     vocoders = list(dict.fromkeys(clip.vocoder for clip in clips if clip.kind != "original"))
     vocoders.sort(key=lambda name: name != winner)  # stable: the winner first
     cells = [
-        f'<div class="original">{_figure(clip, "Original", "", sound)}</div>'
+        f'<div class="original">{_figure(clip, "Original", "", sound, number)}</div>'
         for clip in clips
         if clip.kind == "original"
     ]
@@ -128,8 +172,8 @@ def _sound_sheet(sound: str, clips: Sequence[Clip], winner: str) -> str:
         cells.append(f'<div class="head{first}">{head}{best}</div>')
         for clip in sorted(clips, key=lambda clip: clip.kind):  # "mel" before "model"
             if clip.vocoder == name and clip.kind != "original":
-                source = _SOURCES[clip.kind]
-                figure = _figure(clip, source.capitalize(), _distances(clip), f"{sound}, {name}")
+                caption = _SOURCES[clip.kind].capitalize()
+                figure = _figure(clip, caption, _distances(clip), f"{sound}, {name}", number)
                 cells.append(f'<div class="{clip.kind}">{figure}</div>')
     rows = max(1, 2 * len(vocoders))
     return (
@@ -139,20 +183,27 @@ def _sound_sheet(sound: str, clips: Sequence[Clip], winner: str) -> str:
 
 
 def _distances(clip: Clip) -> str:
-    pairs = (("L1", clip.log_mel_l1), ("MR", clip.mr_stft))
-    return ", ".join(f"{label} {plain(value)}" for label, value in pairs if value is not None)
+    return ", ".join(
+        form.format(clip.figures[key]) for key, form in _FIGURES if key in clip.figures
+    )
 
 
-def _figure(clip: Clip, caption: str, note: str, what: str) -> str:
-    """A captioned spectrogram with its player."""
+def _figure(clip: Clip, caption: str, note: str, what: str, held_out: int | None = None) -> str:
+    """A captioned spectrogram with its player; that of a held-out sound has its number."""
     picture = b64encode(clip.spectrogram_png).decode()
     audio = b64encode(clip.flac).decode()
     label = escape(f"{what}: {caption}")
+    data = (
+        ""
+        if held_out is None
+        else f'data-sound="{held_out}" data-name="{escape(clip.sound)}" data-kind="{clip.kind}" '
+        f'data-vocoder="{escape(vocoder_title(clip.vocoder))}" '
+    )
     return (
         f"<figure><figcaption><span>{escape(caption)}</span>"
         f'<span class="quiet num">{escape(note)}</span></figcaption>'
         f'<img loading="lazy" alt="Spectrogram of {label}" src="data:image/png;base64,{picture}">'
-        f'<audio controls preload="metadata" aria-label="{label}" '
+        f'<audio controls preload="metadata" aria-label="{label}" {data}'
         f'src="data:audio/flac;base64,{audio}"></audio></figure>'
     )
 

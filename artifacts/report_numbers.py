@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from artifacts.manifest import Manifest, text_at
+from artifacts.manifest import Manifest
 from artifacts.verdict import (
     Gate,
     Row,
@@ -15,12 +15,9 @@ from artifacts.verdict import (
     prior_rows,
     realism_rows,
     reconstruction_rows,
-    vocoder_table,
-    vocoder_title,
 )
 
 _BADGES = {"green": "passed", "yellow": "narrowly", "red": "failed"}
-_COLUMNS = {"log_mel_l1": "log-mel L1", "mr_stft": "MR-STFT"}
 
 
 def gate_section(manifest: Manifest) -> str:
@@ -37,7 +34,7 @@ def gate_section(manifest: Manifest) -> str:
 
 
 def number_section(manifest: Manifest) -> str:
-    """Reconstruction, prior, codebooks and vocoders, each as a table."""
+    """Reconstruction, prior and codebooks, each as a table."""
     sheets = [
         _sheet("Reconstruction", _rows(reconstruction_rows(manifest))),
         _sheet("Prior", _rows(prior_rows(manifest))),
@@ -45,7 +42,6 @@ def number_section(manifest: Manifest) -> str:
         _sheet("Sounds added to an earlier model", _rows(memory_rows(manifest))),
         _sheet("Codebooks, level by level", _health(level_health(manifest))),
         _sheet("Surprise, level by level (nats)", _nats(level_nats(manifest))),
-        _sheet("Vocoders on held-out sounds", _vocoders(manifest)),
     ]
     if not any(sheets):
         return ""
@@ -112,18 +108,3 @@ def _nats(levels: Sequence[tuple[float | None, ...]]) -> str:
         cells = "".join(f'<td class="num">{plain(one)}</td>' for one in nats)
         body.append(f'<tr><td class="num">{level}</td>{cells}</tr>')
     return f"<table><tr>{head}</tr>{''.join(body)}</table>"
-
-
-def _vocoders(manifest: Manifest) -> str:
-    columns, rows = vocoder_table(manifest)
-    winner = text_at(manifest, "vocoder")
-    heads = "".join(
-        f'<th class="num">{escape(_COLUMNS.get(column, column.replace("_", " ")))}</th>'
-        for column in columns
-    )
-    body = []
-    for name, numbers in rows:
-        best = ' <span class="badge green">best</span>' if name == winner else ""
-        cells = "".join(f'<td class="num">{plain(number)}</td>' for number in numbers)
-        body.append(f"<tr><td>{escape(vocoder_title(name))}{best}</td>{cells}</tr>")
-    return f"<table><tr><th>vocoder</th>{heads}</tr>{''.join(body)}</table>" if rows else ""

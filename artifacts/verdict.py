@@ -1,6 +1,5 @@
 """What a manifest's numbers mean, in plain words; the card and the report both say it so."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -175,17 +174,12 @@ def level_nats(manifest: Manifest) -> list[tuple[float | None, ...]]:
 
 
 def vocoder_table(manifest: Manifest) -> tuple[list[str], list[tuple[str, list[float | None]]]]:
-    """Metric names (log_mel_l1 and mr_stft first), then each vocoder's name and numbers."""
+    """The distances' names, then each vocoder's name and its distances."""
     vocoders = table_at(manifest, "metrics", "vocoders")
-    first = ["log_mel_l1", "mr_stft"]
-    names = {
-        key
-        for row in vocoders.values()
-        if isinstance(row, Mapping)
-        for key in row
-        if number_at(row, key) is not None
-    }
-    columns = [key for key in first if key in names] + sorted(names - set(first))
+    known = ("log_mel_l1", "mr_stft", "true_mel_log_mel_l1", "true_mel_mr_stft")
+    columns = [
+        key for key in known if any(number_at(vocoders, name, key) is not None for name in vocoders)
+    ]
     rows = [(name, [number_at(vocoders, name, column) for column in columns]) for name in vocoders]
     return columns, sorted(rows)
 

@@ -65,7 +65,7 @@ def stage_seconds(
         "judge": 1.0 + 0.1 * config.validate.generated,
         "vocoder": freev.train * segments * steps(freev.steps) * step["freev"]
         + hifigan.train * critics * hifigan.steps * step["hifigan"],
-        "validate": 0.6 * config.validate.most_sounds + 0.5 * config.validate.previews,
+        "validate": 0.9 * config.validate.most_sounds + 0.5 * config.validate.previews,
         "package": 1.0,
     }
     trained = ("rvqvae", "texture", "prior", "vocoder")

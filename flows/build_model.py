@@ -19,11 +19,12 @@ from core.device import resolve_device
 from core.errors import TrainingError
 from core.presets import configured
 from flows.dashboard import show_metrics
-from flows.report import write_report
+from flows.report import known_speeds, write_report
 from flows.runs import recorded
 from flows.stages import make_stages
 from tasks.ingest import gather_sounds, ingest_folder, labels_of, split_of
 from tasks.progress import say
+from tasks.speed import vocoder_speeds
 from tasks.step import Made, Run
 from tasks.training import NAMED_DIGITS
 
@@ -122,7 +123,10 @@ def run_build(
             run, name, sounds.ref, labels, len(files), split, config, stages, parent
         )
     checked = stages["validate"].ref
-    record = {"validation": checked.to_json(), "names": names}
+    speeds = known_speeds(library, name, checked) or vocoder_speeds(
+        run, sounds.ref, stages["mels"].ref, vocoders, split, config
+    )
+    record = {"validation": checked.to_json(), "names": names, "speeds": speeds}
     every = [
         *ingested.outcomes,
         labels,

@@ -262,7 +262,7 @@ def line(flow_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         return store.put_json("parent", {"heard": heard, "bytes": path.read_text()})
 
     monkeypatch.setattr(flow_module, "unpacked", unpacked_without_looking)
-    for shown in ("write_report", "show_metrics"):
+    for shown in ("write_report", "show_metrics", "vocoder_speeds"):
         monkeypatch.setattr(flow_module, shown, lambda *_: "")
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no power cut is tested here
     return line

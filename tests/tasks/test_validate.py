@@ -1,12 +1,25 @@
 import io
 import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
-from small_line import Line
+from small_line import Line, built
+from torch import Tensor
 
+from core import generation
+from core.config import VocoderName
+from core.sound_gates import SOUND_GATES
 from core.split import Part
-from tasks.validate import record_of, spread
+from core.vocoder import Vocoder
+from core.vocoder_data import spread
+from tasks import mels
+from tasks import validate as validation
+from tasks.validate import read_by_validation, record_of, validate
 
 
 def test_the_winner_is_nearest_to_the_held_out_sounds_from_the_models_own_mel(line: Line) -> None:
@@ -21,12 +34,12 @@ def test_every_gate_has_a_value_a_limit_and_what_to_do(line: Line) -> None:
     gates = record_of(line.store, line.validation)["gates"]
     assert set(gates) == {
         "utilisation", "reconstruction", "prior", "counting", "copying", "nearness", "grain",
-        "likeness", "variety", "vocoder",
+        "likeness", "variety", "vocoder", "mels", "duration", "pitch", "clipping", "images",
     }  # fmt: skip
     for name, gate in gates.items():
         assert math.isfinite(gate["value"])
         assert math.isfinite(gate["limit"])
-        if name not in ("utilisation", "grain"):  # which are of the training sounds
+        if name not in {"utilisation", "grain", *SOUND_GATES}:  # of training sounds, of machinery
             assert "judged on little" in gate["text"]  # few files
 
 
@@ -77,3 +90,83 @@ def test_labels_are_checked_where_there_are_labels(line: Line, labelled: Line) -
     assert set(gates) - set(record_of(line.store, line.validation)["gates"]) == {"labels"}
     assert gates["labels"]["value"] == nats["right"]
     assert gates["labels"]["passed"] == (nats["right"] <= 0.99 * nats["wrong"])
+
+
+# --- builds that went wrong on purpose
+
+
+def judged_again(line: Line) -> dict[str, dict[str, Any]]:
+    """The gates, measured anew."""
+    asked = (len(line.files.sounds), line.split, read_by_validation(line.config, line.vocoders))
+    trained = (line.rvqvae, line.texture, line.prior, line.judgement, line.vocoders)
+    ref = validate.body(line.run, line.sounds, line.mels, *trained, *asked)
+    gates: dict[str, dict[str, Any]] = record_of(line.store, ref)["gates"]
+    return gates
+
+
+def red(gates: Mapping[str, dict[str, Any]], *names: str) -> list[str]:
+    """Those of the named gates that failed; by default those that hang on no training."""
+    asked = names or ("mels", "duration", "clipping")
+    return [name for name in asked if not gates[name]["passed"]]
+
+
+def test_sound_build_is_green(line: Line) -> None:
+    assert red(record_of(line.store, line.validation)["gates"]) == []
+
+
+def test_build_whose_mels_are_shifted_by_one_band_is_red(
+    sounds_folder: Path, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = mels.log_mel_in_chunks
+
+    def shifted(*arguments: Any) -> np.ndarray:
+        return np.roll(right(*arguments), 1, axis=1)
+
+    store = tmp_path / "store"
+    shutil.copytree(line.run.folder, store)
+    shutil.rmtree(store / "memos" / "mels")
+    monkeypatch.setattr(mels, "log_mel_in_chunks", shifted)
+    wrong = built(sounds_folder, store, "cpu")
+    gates = record_of(wrong.store, wrong.validation)["gates"]
+    assert red(gates) == ["mels"]
+    assert gates["mels"]["value"] > 0.1
+    # Griffin-Lim gives what the mel says, so it is a band too high.
+    assert red(gates, "pitch") == ["pitch"]
+
+
+def test_44_khz_sound_that_is_passed_off_as_48_khz_is_red(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "resample", lambda wave, *_: wave)
+    gates = judged_again(line)
+    assert red(gates) == ["duration"]
+    assert red(gates, "pitch") == ["pitch"]
+    assert "passed off as 48 kHz" in gates["duration"]["text"]
+
+
+class Overdriven(Vocoder):
+    """Another vocoder, cut off at a third of its peak."""
+
+    def __init__(self, inner: Vocoder):
+        self.inner, self.name, self.reach_frames = inner, inner.name, inner.reach_frames
+
+    def wave(self, log_mel: Tensor) -> Tensor:
+        wave = self.inner.wave(log_mel)
+        limit = float(wave.abs().max()) / 3
+        return wave.clamp(-limit, limit)
+
+
+@pytest.mark.parametrize("clipped", ["griffinlim", "freev"])
+def test_clipped_vocoder_is_red(
+    line: Line, monkeypatch: pytest.MonkeyPatch, clipped: VocoderName
+) -> None:
+    whole = validation.vocoder_from_weights
+
+    def made(name: VocoderName, *rest: Any) -> Vocoder:
+        vocoder = whole(name, *rest)
+        return Overdriven(vocoder) if name == clipped else vocoder
+
+    monkeypatch.setattr(validation, "vocoder_from_weights", made)
+    gates = judged_again(line)
+    assert red(gates) == ["clipping"]
+    assert gates["clipping"]["text"].startswith(f"{clipped} clips")
