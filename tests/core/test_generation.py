@@ -236,5 +236,10 @@ def test_sound_is_resampled_once_at_most(
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_finished_sound_has_no_offset(rate: int) -> None:
-    wave = finished(noise(44_100) + np.float32(0.3), 44_100, rate, None)
+    offset = noise(44_100) + np.float32(0.3)
+    wave = finished(offset, 44_100, rate, None)
     assert abs(wave.mean()) < 1e-4
+    assert len(wave) == rate
+    assert len(finished(offset, 44_100, rate, 0.25)) == rate // 4
+    assert wave[-1] == 0  # faded to the end
+    np.testing.assert_array_equal(finished(offset, 44_100, rate, None), wave)
