@@ -46,8 +46,6 @@ def test_everything_at_its_limit_passes() -> None:
     [
         ({"samples_off": 1}, "duration", "1 samples too long"),
         ({"samples_off": -4902}, "duration", "44.1 kHz sound has that is passed off as 48 kHz"),
-        ({"bands_off": 1}, "pitch", "1 mel bands too high"),
-        ({"bands_off": -3}, "pitch", "3 mel bands too low"),
         ({"flat_tops": 0.02}, "clipping", "freev clips: 2.00%"),
         ({"mirrored": 0.11}, "images", "--vocoder"),
     ],
@@ -58,6 +56,26 @@ def test_fault_of_the_winner_turns_its_gate_red_alone(
     found = table(wrong(**change), kind=kind)
     assert failed(found) == {gate}
     assert word in copy_gates(found, "freev")[gate].text
+
+
+@pytest.mark.parametrize(
+    ("bands", "word"), [(1, "1 mel bands too high"), (-3, "3 mel bands too low")]
+)
+def test_copies_that_are_too_high_or_low_are_red(bands: int, word: str) -> None:
+    found = table(wrong(bands_off=bands), kind="mel")
+    assert failed(found) == {"pitch"}
+    assert word in copy_gates(found, "freev")["pitch"].text
+
+
+def test_what_codes_blur_is_no_fault_of_the_pitch() -> None:
+    # Measured: 4 frames of a soft snare's end through its codes fit best 4 bands lower.
+    assert failed(table(wrong(bands_off=-4))) == set()
+
+
+def test_images_are_asked_of_both_copies_together() -> None:
+    # Measured: of one short sound Griffin-Lim, which has none, gives 0.17 and 0.00.
+    rows = {"mel": wrong(mirrored=0.0), "model": wrong(mirrored=0.17)}
+    assert failed({**table(), "freev": rows}) == set()  # type: ignore[dict-item]
 
 
 def test_griffin_lim_tells_mels_that_are_off_by_a_band() -> None:
