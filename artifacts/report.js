@@ -135,8 +135,8 @@
       const wins = clear.filter((answer) => won(answer) === one).length;
       const losses = clear.length - wins;
       const luck = Math.round(100 * chance(wins, losses));
-      return [element("p", `${one} ${wins} : ${losses} ${other}. Guessing alone comes out as ` +
-        `uneven as that in ${luck} % of all tests.`)];
+      return [element("p", `${one} ${wins} : ${losses} ${other}. Guessing alone comes out at ` +
+        `least as uneven in ${luck} % of all tests.`)];
     });
     const log = answers.map(({ original, a, b, choice }, i) => [
       i + 1, original.name, a.voice, b.voice, { a: "A", b: "B", none: "no difference" }[choice],

@@ -29,7 +29,7 @@ _FIGURES = (
     _Figure("range_db", "range", "{:+.1f}", "dB between soft and loud, less the original's"),
     _Figure("above_20k_db", "> 20 kHz", "{:+.1f}", "dB more energy above 20 kHz"),
     _Figure("mirrored", "mirror", "{:+.2f}", "how much the highs are a mirror image of the "
-            "lows (imaging), less the original's; from 0.1 on it is heard"),
+            "lows (imaging), less the original's; images at -20 dB give 0.2"),
     _Figure("flat_tops", "clipped", "{:.2%}", "share of samples that are cut flat"),
     _Figure("bands_off", "pitch", "{:+.0f}", "mel bands too high, 3 % of frequency each"),
     _Figure("samples_off", "length", "{:+.0f}", "samples too long at 48 kHz, the worst copy"),
@@ -62,9 +62,14 @@ def vocoder_section(manifest: Manifest, speeds: Mapping[str, float]) -> str:
 
 
 def _held_out(manifest: Manifest) -> str:
+    """How many there are, and of what.
+
+    >>> _held_out({"train": {"held_out_sounds": 7, "held_out": "tails"}})
+    'held-out sounds (the ends of 7)'
+    """
     count = number_at(manifest, "train", "held_out_sounds")
-    kind = "the ends of sounds" if text_at(manifest, "train", "held_out") == "tails" else "sounds"
-    return f"held-out sounds ({count:.0f} {kind} were kept out)" if count else "held-out sounds"
+    ends = "the ends of " if text_at(manifest, "train", "held_out") == "tails" else ""
+    return f"held-out sounds ({ends}{count:.0f})" if count else "held-out sounds"
 
 
 def _table(
