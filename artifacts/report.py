@@ -15,6 +15,7 @@ from string import Template
 from typing import Literal
 
 from artifacts.manifest import Manifest, number_at, table_at, text_at
+from artifacts.report_audio import audio_uri
 from artifacts.report_blind import blind_script, blind_section, script_source
 from artifacts.report_numbers import gate_section, number_section
 from artifacts.report_vocoders import vocoder_section
@@ -35,7 +36,7 @@ class Clip:
     sound: str  # the name shown
     kind: ClipKind  # the original, or vocoded from its true mel, or from the model's own mel
     vocoder: str  # "" for an original
-    flac: bytes
+    audio: bytes  # FLAC or WAV, see artifacts.report_audio
     spectrogram_png: bytes
     figures: Mapping[str, float] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ def fitting(clips: Sequence[Clip], most_bytes: int) -> list[Clip]:
 
 
 def _size(clip: Clip) -> int:
-    return len(clip.flac) + len(clip.spectrogram_png)
+    return len(clip.audio) + len(clip.spectrogram_png)
 
 
 def _sounds(clips: Sequence[Clip]) -> list[str]:
@@ -191,7 +192,6 @@ def _distances(clip: Clip) -> str:
 def _figure(clip: Clip, caption: str, note: str, what: str, held_out: int | None = None) -> str:
     """A captioned spectrogram with its player; that of a held-out sound has its number."""
     picture = b64encode(clip.spectrogram_png).decode()
-    audio = b64encode(clip.flac).decode()
     label = escape(f"{what}: {caption}")
     data = (
         ""
@@ -204,7 +204,7 @@ def _figure(clip: Clip, caption: str, note: str, what: str, held_out: int | None
         f'<span class="quiet num">{escape(note)}</span></figcaption>'
         f'<img loading="lazy" alt="Spectrogram of {label}" src="data:image/png;base64,{picture}">'
         f'<audio controls preload="metadata" aria-label="{label}" {data}'
-        f'src="data:audio/flac;base64,{audio}"></audio></figure>'
+        f'src="{audio_uri(clip.audio)}"></audio></figure>'
     )
 
 

@@ -11,6 +11,7 @@ from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest
 from artifacts.refs import Ref
 from artifacts.report import Clip, render_report
+from artifacts.report_audio import playable
 from artifacts.store import Store, sha256_of, write_atomically
 from core.errors import PackageError
 from tasks.validate import record_of
@@ -103,7 +104,7 @@ def _clip(store: Store, validation: Ref, shown: dict[str, Any], names: Mapping[s
         sound=names.get(shown["sound"], shown["sound"]),
         kind=shown["kind"],
         vocoder=shown["vocoder"],
-        flac=store.read_bytes(validation.parts[f"{shown['name']}.flac"]),
+        audio=playable(store.read_bytes(validation.parts[f"{shown['name']}.flac"])),
         spectrogram_png=store.read_bytes(validation.parts[f"{shown['name']}.png"]),
         figures=shown["figures"],
     )

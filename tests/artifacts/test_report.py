@@ -101,7 +101,7 @@ def test_hostile_names_stay_text() -> None:
 def test_sounds_and_pictures_are_embedded() -> None:
     text = page(clip())
     (src,) = [found["src"] for found in attributes(text, "audio") if "src" in found]
-    assert src == ("data:audio/flac;base64," + b64encode(clip().flac).decode())
+    assert src == ("data:audio/flac;base64," + b64encode(clip().audio).decode())
     assert attributes(text, "img")[0]["src"] == (
         "data:image/png;base64," + b64encode(clip().spectrogram_png).decode()
     )

@@ -28,11 +28,12 @@ FIGURES = {
 
 
 def played(uri: str | None) -> tuple[np.ndarray, int]:
-    """Samples and rate of a data: URI that holds a FLAC."""
+    """Samples and rate of a data: URI that holds a FLAC, or a short WAV."""
     assert uri is not None
     kind, _, content = uri.partition(",")
-    assert kind == "data:audio/flac;base64"
-    return soundfile.read(io.BytesIO(b64decode(content, validate=True)))
+    wave, rate = soundfile.read(io.BytesIO(b64decode(content, validate=True)))
+    assert kind == f"data:audio/{'flac' if len(wave) > 4096 else 'wav'};base64"
+    return wave, rate
 
 
 def rms_db(wave: np.ndarray) -> float:
