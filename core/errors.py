@@ -6,7 +6,8 @@
     ├── StoreError          the store cannot be read or written
     ├── PackageError        a .distill file is damaged, foreign or from the future
     ├── HubError            a pretrained model cannot be had, or is not the one it should be
-    └── TrainingError       a loss or a weight stopped being a number
+    ├── TrainingError       a loss or a weight stopped being a number
+    └── VocoderError        a vocoder's weights or settings cannot be used
 
 A message says what is wrong with the value, what was expected, and after a
 semicolon what to do. Anything else that escapes is our own bug and keeps its
@@ -50,3 +51,7 @@ class TrainingError(DistillError):
     def __init__(self, message: str, batch: Sequence[int] = ()):
         super().__init__(message)
         self.batch = tuple(batch)
+
+
+class VocoderError(DistillError):
+    """A vocoder's weights or settings cannot be used, or not with this model."""
