@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 PresetName = Literal["tiny", "quick", "standard", "high"]
-VocoderName = Literal["griffinlim", "freev", "hifigan"]
+VocoderName = Literal["griffinlim", "freev", "hifigan"]  # those that a model brings along
+AnyVocoderName = Literal[VocoderName, "bigvgan"]  # and the one that all models share
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
-from core.config import VocoderName
+from core.config import AnyVocoderName
 
 
 class Vocoder(ABC):
@@ -14,7 +14,7 @@ class Vocoder(ABC):
     `wave` may be called again and again and gives the same samples for the same mel.
     """
 
-    name: VocoderName
+    name: AnyVocoderName
     reach_frames: int | None  # how far a frame's sound depends on others; None: everywhere
 
     @abstractmethod
