@@ -74,7 +74,7 @@ class Model:
 
     @property
     def vocoders(self) -> list[VocoderName]:
-        """The vocoders that this model can use."""
+        """The vocoders that this model brings along."""
         return [
             name
             for name in get_args(VocoderName)
@@ -93,7 +93,7 @@ class Model:
         if name not in self.vocoders:
             raise ConfigError(
                 f"{self.path.name} has no {printable(name)} vocoder; "
-                f"use auto or {', '.join(self.vocoders)}"
+                f"use auto, {', '.join(self.vocoders)}, or bigvgan, which is fetched"
             )
         chosen = next(one for one in self.vocoders if one == name)
         wanted = ["rvqvae", "texture", "prior"] + (

@@ -84,8 +84,7 @@ def check_mel(config: BigvganConfig, mel: MelConfig) -> None:
     ]
     if faults:
         raise VocoderError(
-            f"this BigVGAN does not speak the model's mels: {', '.join(faults)}; "
-            f"take the files of {OFFERED} or another vocoder"
+            f"BigVGAN does not speak the model's mels: {', '.join(faults)}; use another vocoder"
         )
 
 

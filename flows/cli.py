@@ -118,7 +118,12 @@ def _generate(command: argparse.ArgumentParser) -> None:
         "--diversity", default="1", metavar="P", help="only the likeliest codes up to this share"
     )
     command.add_argument(
-        "--vocoder", default="auto", help="auto (default: the winner), hifigan, freev, griffinlim"
+        "--vocoder",
+        default="auto",
+        help="auto (default: the winner), hifigan, freev, griffinlim, bigvgan (fetched once)",
+    )
+    command.add_argument(
+        "--bigvgan-dir", metavar="DIR", help="BigVGAN's files, where they need not be fetched"
     )
     command.add_argument("--rate", type=int, default=48_000, help="sample rate (default 48000)")
     command.add_argument("--format", default="wav", choices=["wav", "flac", "ogg", "mp3"])

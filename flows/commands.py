@@ -170,11 +170,12 @@ def generate(asked: Arguments) -> None:
         sample_rate=asked.rate,
         container=asked.format,
     )
+    bigvgan_dir = None if asked.bigvgan_dir is None else str(Path(asked.bigvgan_dir).absolute())
     api = reachable_api()
     if api is None:
         if asked.verbose:
             say("no Prefect API is running: generating directly, nothing is recorded")
-        made = generated(asked.model, wish, asked.out, asked.device, asked.store)
+        made = generated(asked.model, wish, asked.out, asked.device, asked.store, bigvgan_dir)
     else:
         if asked.verbose:
             say(f"recording this run at {api}")
@@ -196,6 +197,7 @@ def generate(asked: Arguments) -> None:
                 attack=wish.controls.attack,
                 prompt=wish.prompt,
                 vocoder=wish.vocoder,
+                bigvgan_dir=bigvgan_dir,
                 rate=wish.sample_rate,
                 format=wish.container,
                 out=asked.out,

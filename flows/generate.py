@@ -35,6 +35,7 @@ def generate(
     attack: float | None = None,
     prompt: str | None = None,
     vocoder: str = "auto",
+    bigvgan_dir: str | None = None,
     rate: int = 48_000,
     format: Literal["wav", "flac", "ogg", "mp3"] = "wav",
     out: str | None = None,
@@ -51,6 +52,8 @@ def generate(
         brightness, loudness, noisiness, attack: 0 for the least of the model's sounds, 1 for
             the most; empty leaves it open.
         prompt: a sound file that every new sound goes on from.
+        vocoder: auto is the one that won the model's A/B.
+        bigvgan_dir: a folder with BigVGAN's files; empty fetches them once.
         seed: of the first sound, the next have those that follow; empty draws one.
         out: a folder; empty is MODEL-sounds in the working directory.
     """
@@ -67,4 +70,4 @@ def generate(
         format,
     )
     kept = Library.at(store).store
-    return recorded(kept, lambda: generated(model, wish, out, device, store))
+    return recorded(kept, lambda: generated(model, wish, out, device, store, bigvgan_dir))

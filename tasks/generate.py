@@ -27,6 +27,7 @@ from core.errors import AudioError, ConfigError
 from core.generation import Instrument, Request, drawn_waves, finished
 from core.mel import log_mel
 from core.sampling import Sampling
+from tasks import choose_vocoder
 from tasks.progress import bar
 
 BATCH_SOUNDS = 8  # sampled together
@@ -82,9 +83,9 @@ class NewSound:
 
 
 def generate_sounds(
-    model: Model, wish: Wish, folder: Path, device: torch.device
+    model: Model, wish: Wish, folder: Path, device: torch.device, bigvgan_dir: str | None = None
 ) -> Iterator[NewSound]:
-    """Write the sounds one by one; each is yielded when its file is whole.
+    """Make ready, then write the sounds one by one; each is yielded when its file is whole.
 
     The first is sampled alone, so that there is soon something to hear. A file that
     exists with other content is left alone and the new one gets a number.
@@ -96,8 +97,16 @@ def generate_sounds(
         wish.seconds,
         None if wish.prompt is None else prompt_mel(model, wish),
     )
-    instrument = model.instrument(wish.vocoder, device)
+    instrument = choose_vocoder.chosen_instrument(model, wish.vocoder, bigvgan_dir, device)
+    if wish.vocoder != "auto":  # another may play than was asked for, and belongs to the recipe
+        wish = dataclasses.replace(wish, vocoder=instrument.vocoder.name)
     ready_folder(folder)
+    return _sounds(model, wish, request, instrument, folder)
+
+
+def _sounds(
+    model: Model, wish: Wish, request: Request, instrument: Instrument, folder: Path
+) -> Iterator[NewSound]:
     seeds = [wish.seed + number for number in range(wish.count)]
     batches = [seeds[:1]] + [
         seeds[first : first + BATCH_SOUNDS] for first in range(1, len(seeds), BATCH_SOUNDS)
@@ -164,6 +173,8 @@ def _written(
         "vocoder": new.vocoder,
         "versions": {"distill": version("distill"), "torch": torch.__version__},
     }
+    if new.vocoder == "bigvgan":  # whose weights are not the model's
+        recipe["bigvgan"] = choose_vocoder.kept.identity()
     if wish.prompt is not None:
         recipe["prompt_sha256"] = sha256_of(Path(wish.prompt))
     write_atomically(sidecar, json.dumps(recipe, indent=1, sort_keys=True).encode())
@@ -185,15 +196,21 @@ def fresh_seed() -> int:
 
 
 def generated(
-    name: str, wish: Wish, out: str | None, device: str, store: str | None
+    name: str,
+    wish: Wish,
+    out: str | None,
+    device: str,
+    store: str | None,
+    bigvgan_dir: str | None = None,
 ) -> dict[str, Any]:
     """Find the model, write the sounds, and say what was made, in the contract's words."""
     began = time.monotonic()
     model = Model(Library.at(store).find(name))
     folder = Path(out) if out else Path.cwd() / f"{model.name}-sounds"
     sounds = []
+    coming = generate_sounds(model, wish, folder, resolve_device(device), bigvgan_dir)
     with bar("generate", wish.count) as progress:
-        for sound in generate_sounds(model, wish, folder, resolve_device(device)):
+        for sound in coming:
             sounds.append(dataclasses.asdict(sound))
             progress.update(len(sounds), "sounds")
     return {"sounds": sounds, "seconds": time.monotonic() - began}

@@ -7,7 +7,7 @@ dashboard.
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -79,3 +79,20 @@ def bar(title: str, total: int, first: int = 0) -> Iterator[Bar]:
     )
     with Progress(*columns, console=console, transient=True) as rich_bar:
         yield Bar(title, total, first, rich_bar)
+
+
+@contextlib.contextmanager
+def fetching(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function to tell how many bytes are here and in all; it shows a bar once it is told."""
+    with contextlib.ExitStack() as stack:
+        shown: list[Bar] = []
+
+        def tell(here: int, in_all: int) -> None:
+            done = here // 1_000_000
+            if not shown:
+                megabytes = round(in_all / 1e6)
+                say(f"{what} is fetched: {megabytes} MB, this once")
+                shown.append(stack.enter_context(bar("fetch", megabytes, done)))
+            shown[0].update(done, "MB")
+
+        yield tell

@@ -39,11 +39,13 @@ def refused(capsys: Capture, *arguments: str) -> str:
     return err
 
 
-def answered(capsys: Capture, *arguments: str) -> dict:
-    """The one JSON object that is all of stdout."""
+def answered(capsys: Capture, *arguments: str, said: list[str] | None = None) -> dict:
+    """The one JSON object that is all of stdout; what is on stderr is added to `said`."""
     capsys.readouterr()
     assert code_of([*arguments, "--json"]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    if said is not None:
+        said.append(err)
     assert out.count("\n") == 1
     answer = json.loads(out)
     assert isinstance(answer, dict)

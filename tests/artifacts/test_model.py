@@ -77,7 +77,7 @@ def test_a_package_without_what_a_model_needs_is_refused(tmp_path: Path, key: st
 
 @pytest.mark.parametrize("vocoder", ["hifigan", "bigvgan", "card.md"])
 def test_a_vocoder_that_is_not_there_is_refused(tmp_path: Path, vocoder: str) -> None:
-    with pytest.raises(ConfigError, match=f"has no {vocoder} vocoder; use auto or griffinlim"):
+    with pytest.raises(ConfigError, match=f"has no {vocoder} vocoder; use auto, griffinlim"):
         model(tmp_path).instrument(vocoder, CPU)
 
 

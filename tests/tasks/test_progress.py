@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from tasks import progress
-from tasks.progress import bar, say
+from tasks.progress import bar, fetching, say
 
 
 class Clock:
@@ -73,3 +73,19 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         shown.update(30, "held-out 1.5")
     assert "30/100" in out.getvalue()
     assert "held-out 1.5" in out.getvalue()
+
+
+def test_a_fetch_is_told_in_megabytes_once_there_is_one(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fetching("BigVGAN"):
+        pass
+    assert capsys.readouterr().err == ""
+    with fetching("BigVGAN") as tell:
+        for here in (100_000_000, 150_000_000, 489_041_291):
+            tell(here, 489_041_291)
+            clock.now += 6
+    assert capsys.readouterr().err.splitlines() == [
+        "BigVGAN is fetched: 489 MB, this once",
+        "fetch: 489 of 489  MB  0 s left",
+    ]
