@@ -3,108 +3,20 @@
 Lee et al. 2023, arXiv:2206.04658. Modules are named as in NVIDIA's checkpoints, which
 load as they are, with weight norm or with it multiplied out. How it is played, and how
 fast, lies in core.bigvgan_player.
-
-Tensors are (B, C, T) throughout. Where channels lie beside each other in memory, they do
-so to the end, which convolutions on a CPU are quickest with; conv2d keeps that order and
-conv1d does not, so time is the width of an image one pixel high.
 """
 
 from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.bigvgan_config import OFFERED, BigvganConfig
+from core.bigvgan_layers import Convolution, Upsampling, Weights
 from core.errors import VocoderError
 from core.snake import REACH_SAMPLES, AliasFreeSnake
 
 EDGE_KERNEL = 7  # of the first and the last convolution
-
-
-class Weights(nn.Module):
-    """A convolution's numbers: `weight` itself, or its directions and lengths (weight norm)."""
-
-    bias: nn.Parameter | None
-
-    def __init__(self, shape: tuple[int, int, int], biases: int, weight_norm: bool) -> None:
-        super().__init__()
-        start = nn.init.kaiming_uniform_(torch.empty(shape), a=5**0.5)
-        if weight_norm:
-            self.weight_g = nn.Parameter(_lengths(start))
-            self.weight_v = nn.Parameter(start)
-        else:
-            self.weight = nn.Parameter(start)
-        self.bias = nn.Parameter(torch.zeros(biases)) if biases else None
-
-    @property
-    def number_type(self) -> torch.dtype:
-        """What it multiplies in."""
-        return self.weight.dtype if "weight" in self._parameters else torch.float32
-
-    def whole(self) -> Tensor:
-        """The weight, multiplied out."""
-        if "weight" in self._parameters:
-            return self.weight
-        return self.weight_v * (self.weight_g / _lengths(self.weight_v))
-
-    def fold(self) -> None:
-        """Keeps the weight multiplied out from now on."""
-        if "weight" not in self._parameters:
-            whole = self.whole().detach()
-            del self.weight_g, self.weight_v
-            self.weight = nn.Parameter(whole)
-
-
-def _lengths(weight: Tensor) -> Tensor:
-    """(A, B, K) -> (A, 1, 1)."""
-    return weight.square().sum((1, 2), keepdim=True).sqrt()
-
-
-class Convolution(Weights):
-    """(B, C, T) -> (B, C', T), zero-padded."""
-
-    def __init__(
-        self, wide: int, narrow: int, kernel: int, weight_norm: bool,
-        dilation: int = 1, bias: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__((narrow, wide, kernel), narrow if bias else 0, weight_norm)
-        self.dilation, self.padding = dilation, dilation * (kernel - 1) // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight = self.whole()
-        return F.conv2d(
-            x.to(weight.dtype)[:, :, None],
-            weight[:, :, None],
-            None if self.bias is None else self.bias.to(weight.dtype),
-            padding=(0, self.padding),
-            dilation=(1, self.dilation),
-        )[:, :, 0]
-
-
-class Upsampling(Weights):
-    """(B, C, T) -> (B, C', T * rate): a transposed convolution, its kernel twice the rate.
-
-    As one product of matrices: every sample becomes 2 * rate rows, of which the second half
-    overlaps with the next sample's first. torch's own spends longer on rearranging its 75 MB
-    of weights than on multiplying.
-    """
-
-    def __init__(self, wide: int, narrow: int, rate: int, weight_norm: bool) -> None:
-        super().__init__((wide, narrow, 2 * rate), narrow, weight_norm)
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight, rate = self.whole(), self.rate
-        batch, wide, length = x.shape
-        rows = x.to(weight.dtype).transpose(1, 2) @ weight.transpose(1, 2).reshape(wide, -1)
-        rows = rows.view(batch, length, 2 * rate, -1)  # (B, T, 2 * rate, C')
-        total = F.pad(rows[:, :, :rate].float(), (0, 0, 0, 0, 0, 1))  # (B, T + 1, rate, C')
-        total[:, 1:] += rows[:, :, rate:]
-        if self.bias is not None:
-            total += self.bias
-        return total.flatten(1, 2)[:, rate // 2 : rate // 2 + length * rate].transpose(1, 2)
 
 
 class AmpBlock(nn.Module):

@@ -6,7 +6,11 @@ import pytest
 import torch
 from bigvgan_golden import official_json, tiny_config, tiny_sound, tiny_weights
 
-from core.bigvgan import BigvganGenerator, generator_from_checkpoint, reach_frames
+from core.bigvgan import (
+    BigvganGenerator,
+    generator_from_checkpoint,
+    reach_frames,
+)
 from core.bigvgan_config import BigvganConfig
 from core.errors import VocoderError
 
