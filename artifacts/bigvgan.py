@@ -11,6 +11,7 @@ from artifacts.torch_checkpoint import generator_weights
 from core.bigvgan_config import BigvganConfig, bigvgan_config, check_mel
 from core.bigvgan_player import Bigvgan, bigvgan_from_checkpoint
 from core.config import MelConfig
+from core.memory import give_back_memory
 
 
 class KeptBigvgan:
@@ -42,8 +43,10 @@ class KeptBigvgan:
         return self._kept[2]
 
     def free(self) -> None:
-        """Let go of the weights: 489 MB in float32, up to half of that in short numbers."""
-        self._kept = None
+        """Let go of the weights: 489 MB in float32, more than half of that in short numbers."""
+        if self._kept is not None:
+            self._kept = None
+            give_back_memory()
 
     def identity(self) -> dict[str, str]:
         """Which weights these are, for who wants the same sound again."""

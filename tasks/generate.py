@@ -26,6 +26,7 @@ from core.device import resolve_device
 from core.errors import AudioError, ConfigError
 from core.generation import Instrument, Request, drawn_waves, finished
 from core.mel import log_mel
+from core.memory import give_back_memory
 from core.sampling import Sampling
 from tasks import choose_vocoder
 from tasks.progress import bar
@@ -213,4 +214,5 @@ def generated(
         for sound in coming:
             sounds.append(dataclasses.asdict(sound))
             progress.update(len(sounds), "sounds")
+    give_back_memory()  # a flow's process may live on
     return {"sounds": sounds, "seconds": time.monotonic() - began}
