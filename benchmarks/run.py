@@ -5,10 +5,10 @@ import platform
 
 import torch
 
-from benchmarks import ingest, mel, rebuild, sampling, vocoders
+from benchmarks import bigvgan, ingest, mel, rebuild, sampling, vocoders
 from benchmarks.timing import Row
 
-TOPICS = (mel, ingest, sampling, vocoders, rebuild)
+TOPICS = (mel, ingest, sampling, vocoders, bigvgan, rebuild)
 
 
 def table(rows: list[Row]) -> str:

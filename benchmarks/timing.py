@@ -75,4 +75,5 @@ def seconds_in_turns(ours: Work, theirs: Work, times: int = 9) -> tuple[float, f
 
 def real_time(audio_seconds: float, seconds: float) -> str:
     """Speed as a multiple of playing the sound."""
-    return f"{audio_seconds / seconds:,.1f} x real time"
+    speed = audio_seconds / seconds
+    return f"{speed:,.{1 if speed >= 10 else 2}f} x real time"
