@@ -49,12 +49,14 @@ class KeptBigvgan:
             give_back_memory()
 
     def identity(self) -> dict[str, str]:
-        """Which weights these are, for who wants the same sound again."""
+        """Which weights play and in which numbers, for who wants the same sound again."""
+        assert self._kept is not None, "nothing has been loaded"
         (weights,) = [file for file in self.model.files if file.large]
         return {
             "repo": self.model.repo,
             "revision": self.model.revision,
             "sha256": weights.sha256,
+            "numbers": str(self._kept[2].numbers).removeprefix("torch."),
         }
 
     def _files(self, folder: Path | None, progress: Progress) -> Path:

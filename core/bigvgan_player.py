@@ -44,7 +44,8 @@ class Bigvgan(Vocoder):
         self.generator, self.mel, self.device = generator.to(device).eval(), mel, device
         self.reach_frames = reach_frames(generator.config)
         generator.fold_weight_norm()
-        _arrange(generator, device, fast_type(device) if fast else torch.float32)
+        self.numbers = fast_type(device) if fast else torch.float32  # that wide layers multiply
+        _arrange(generator, device, self.numbers)
 
     @torch.no_grad()
     def wave(self, log_mel: Tensor) -> Tensor:

@@ -75,12 +75,18 @@ def test_another_device_gets_its_own(kept: KeptBigvgan, folder: Path) -> None:
     assert meta.generator.conv_pre.weight.is_meta
 
 
-def test_its_identity_is_that_of_the_weights(kept: KeptBigvgan) -> None:
+@pytest.mark.parametrize(("units", "numbers"), [(True, "bfloat16"), (False, "float32")])
+def test_its_identity_is_the_weights_and_the_numbers(
+    kept: KeptBigvgan, folder: Path, monkeypatch: pytest.MonkeyPatch, units: bool, numbers: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
+    kept.vocoder(folder, MEL, CPU, nothing_is_fetched)
     assert kept.identity() == {
         "repo": "someone/model",
         "revision": "0123456789abcdef0123456789abcdef01234567",
         # sha256sum tests/golden/bigvgan_tiny_generator.pt
         "sha256": "a183499d124a862dd0d779641ab7c5f8c0d78a2e1313b95b835c35ab848d0270",
+        "numbers": numbers,
     }
 
 
