@@ -1,4 +1,4 @@
-"""Which vocoder is behind a name: the one place where the choice is made."""
+"""Which of a model's own vocoders is behind a name: the one place where that is decided."""
 
 from collections.abc import Mapping
 
