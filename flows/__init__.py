@@ -12,12 +12,3 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 os.environ.setdefault("MKL_DYNAMIC", "FALSE")
 os.environ.setdefault("OMP_DYNAMIC", "FALSE")
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
-
-
-def bound_tables() -> None:
-    """To be called before anything is generated, in sounds of ever new lengths.
-
-    oneDNN keeps tables and code for the last 1024 convolutions that it has met, by shape: 50 MB
-    for each new length with BigVGAN. 80 are all that BigVGAN has for one length.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "80")

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from flows import bound_tables
-
 # Nothing phones home, and what Prefect logs is shown with --verbose only.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -141,8 +139,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         # The embedded server logs an error when it is stopped while writing its last events.
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-    if asked.command == "generate":
-        bound_tables()
     signal.signal(signal.SIGTERM, _terminated)
     # Imported late: --help and a wrong option answer at once.
     from artifacts.store import disk_fails, disk_is_full

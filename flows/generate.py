@@ -4,7 +4,7 @@ from typing import Any, Literal, TypeVar
 
 from prefect import flow
 
-import flows  # first: a worker loads this file by its path
+import flows  # noqa: F401  # first: a worker loads this file by its path
 from artifacts.library import Library
 from core.controls import Controls
 from core.sampling import Sampling
@@ -12,7 +12,6 @@ from flows.runs import recorded
 from tasks.generate import Wish, fresh_seed, generated
 
 Number = TypeVar("Number", int, float)
-flows.bound_tables()
 
 
 def each(value: Number | list[Number]) -> tuple[Number, ...]:

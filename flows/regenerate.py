@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-import flows  # first: a worker loads this file by its path
+import flows  # noqa: F401  # first: a worker loads this file by its path
 from artifacts.library import Library
 from core.errors import ConfigError, DistillError
 from core.sampling import Sampling
@@ -15,7 +15,6 @@ from tasks.generate import Wish, generated
 from tasks.progress import say
 
 SEEDS_A_DAY = 1000
-flows.bound_tables()
 
 
 @flow(name="regenerate")

@@ -1,6 +1,7 @@
 """Which vocoder plays: one of the model's own, or BigVGAN, which all models share."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import torch
@@ -36,6 +37,9 @@ def chosen_instrument(
             )
         return model.instrument(vocoder, device)
     check_playable(model.config.mel)
+    # 80 are all convolutions for a sound of one length. Of the last 1024, by shape, oneDNN keeps
+    # what it has worked out if it is not told before the first: 50 MB for each new length.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "80")
     own = model.instrument("auto", device)
     folder = None if bigvgan_dir is None else Path(bigvgan_dir)
     try:
