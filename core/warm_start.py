@@ -62,9 +62,11 @@ def continued_codec(
     mel: MelConfig,
     config: RvqvaeConfig,
 ) -> RvqVae:
-    """An RVQ-VAE with this start's first levels and with these weights' trained nets."""
+    """An RVQ-VAE with this start's first levels and with what these weights' nets learnt."""
     model = RvqVae(first_levels(start, levels), mel, config)
     nets = {name: weights[name] for name, _ in model.named_parameters()}
+    learnt = weights["decoder_linear"] - weights["encoder_linear"].T
+    nets["decoder_linear"] = start.components.T + learnt
     model.load_state_dict({**model.state_dict(), **nets})
     return model
 

@@ -12,6 +12,7 @@ from core.config import AugmentConfig, MelConfig, RvqvaeConfig
 from core.metrics import codebook_health
 from core.rvqvae import LinearStart, RvqVae
 from core.rvqvae_fit import (
+    aligned,
     augmented_frames,
     first_levels,
     fit_codebooks,
@@ -123,11 +124,9 @@ def test_statistics_are_those_of_the_whole_start(fitted: LinearStart) -> None:
     assert torch.equal(statistics.components, fitted.components)
 
 
-def left_over(latents: Tensor, books: Tensor) -> float:
-    """Mean square of what nearest codes leave, level by level."""
-    for book in books:
-        latents = latents - book[torch.cdist(latents, book).argmin(1)]
-    return float(latents.square().mean())
+def l1(start: LinearStart, mels: list[Tensor]) -> float:
+    model = RvqVae(start, MEL, CONFIG)
+    return float(torch.cat([(model.reconstruct(one[None])[0] - one).abs() for one in mels]).mean())
 
 
 def test_known_codebooks_stay_where_the_latents_lie_on_them() -> None:
@@ -137,18 +136,31 @@ def test_known_codebooks_stay_where_the_latents_lie_on_them() -> None:
     torch.testing.assert_close(books[0], book, atol=1e-3, rtol=0)
 
 
-def test_fitting_further_keeps_the_directions_and_serves_the_new_sounds_better(
+def test_directions_turned_within_their_span_are_turned_back() -> None:
+    directions, turn = (
+        torch.linalg.qr(torch.randn(*shape, generator=torch.Generator().manual_seed(0))).Q
+        for shape in ((12, 4), (4, 4))
+    )
+    torch.testing.assert_close(aligned(directions @ turn, directions), directions)
+
+
+def test_aligned_directions_are_orthonormal_and_span_the_same(fitted: LinearStart) -> None:
+    other = torch.linalg.qr(torch.randn(16, 4, generator=torch.Generator().manual_seed(1))).Q
+    turned = aligned(other, fitted.components)
+    torch.testing.assert_close(turned.T @ turned, torch.eye(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(turned @ turned.T, other @ other.T, atol=1e-5, rtol=0)
+
+
+def test_fitting_further_serves_the_new_sounds_better_on_the_same_scale(
     fitted: LinearStart,
 ) -> None:
     both = [*sounds(), *(one * 1.5 + 1 for one in sounds(seed=1))]
     known = first_levels(fitted, 2)
     further = fit_further(known, both, MEL, CONFIG, AUGMENT, seed=0)
     assert torch.equal(further.mean, fitted.mean)
-    assert torch.equal(further.components, fitted.components)
+    assert torch.equal(further.scale, fitted.scale)
     assert further.codebooks.shape == (3, 16, 4)  # a level more, as the settings allow
-    model = RvqVae(fitted, MEL, CONFIG)
-    latents = torch.cat([model.stacked(one[None])[0] for one in both]) @ fitted.components
-    assert left_over(latents, further.codebooks[:2]) < left_over(latents, known.codebooks)
+    assert l1(first_levels(further, 2), both) < l1(known, both)
 
 
 def test_fitting_further_changes_codes_little_where_nothing_is_new(fitted: LinearStart) -> None:

@@ -75,7 +75,17 @@ def test_a_continued_codec_is_the_old_one() -> None:
     old = codec()
     weights = old.state_dict()
     again = continued_codec(known_start(weights), 2, weights, MEL, CONFIG)
-    assert all(torch.equal(weights[name], value) for name, value in again.state_dict().items())
+    for name, value in again.state_dict().items():
+        torch.testing.assert_close(value, weights[name])
+
+
+def test_directions_that_moved_keep_what_the_decoder_learnt_beside_them() -> None:
+    weights = codec().state_dict()
+    start = replace(known_start(weights), components=torch.linalg.qr(torch.randn(16, 4)).Q)
+    again = continued_codec(start, 2, weights, MEL, CONFIG)
+    learnt = weights["decoder_linear"] - weights["encoder_linear"].T
+    torch.testing.assert_close(again.decoder_linear - start.components.T, learnt)
+    assert torch.equal(again.encoder_linear, start.components)
 
 
 def test_levels_that_are_new_leave_the_codes_of_the_others() -> None:
