@@ -51,6 +51,11 @@ class Conditions:
             torch.full((count, dim), torch.nan),
         )
 
+    def repeated(self, times: int) -> "Conditions":
+        """Each of them so many times in a row."""
+        parts = (self.label, self.ranks, self.style)
+        return Conditions(*(part.repeat_interleave(times, 0) for part in parts))
+
     def to(self, device: torch.device) -> "Conditions":
         return Conditions(self.label.to(device), self.ranks.to(device), self.style.to(device))
 

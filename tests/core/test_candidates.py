@@ -50,18 +50,17 @@ asked = pytest.mark.parametrize("wanted", ASKED.values(), ids=ASKED.keys())
 
 
 @asked
-def test_the_nearest_of_four_candidates_is_kept(
+def test_the_nearest_of_eight_candidates_is_kept(
     monkeypatch: pytest.MonkeyPatch, wanted: Request
 ) -> None:
     seen = Candidates(monkeypatch)
-    seeds = list(range(12))
-    kept = drawn_sounds(instrument(), seeds, wanted)
-    assert len(seen.apart) == 4
+    kept = drawn_sounds(instrument(), list(range(12)), wanted)
+    (apart,), (drawn,) = seen.apart, seen.drawn
+    assert len(apart) == 12 * 8
+    best = [own.index(min(own)) for own in apart.view(12, 8).tolist()]
     for place, sound in enumerate(kept):
-        apart = [float(one[place]) for one in seen.apart]
-        assert same(sound, seen.drawn[apart.index(min(apart))][place])
-    best = torch.stack(seen.apart).argmin(0)
-    assert len(best.unique()) > 1  # not always the same candidate
+        assert same(sound, drawn[8 * place + best[place]])
+    assert len(set(best)) > 1  # not always the same candidate
 
 
 @asked
@@ -70,13 +69,22 @@ def test_every_candidate_has_a_seed_of_its_own(
 ) -> None:
     seen = Candidates(monkeypatch)
     drawn_sounds(instrument(), [1, 2, 3], wanted)
-    assert seen.seeds[0] == [1, 2, 3]
-    assert len({seed for seeds in seen.seeds for seed in seeds}) == 12
+    (seeds,), (sounds,) = seen.seeds, seen.drawn
+    assert seeds[::8] == [1, 2, 3]
+    assert len(set(seeds)) == 24
     made = instrument()
-    for seeds, sounds in zip(seen.seeds, seen.drawn, strict=True):
-        for seed, sound in zip(seeds, sounds, strict=True):  # in its grain too
-            expected = mel_from_codes(made.rvqvae, made.texture, sound.codes, seed)
-            assert torch.equal(sound.log_mel, expected)
+    for seed, sound in zip(seeds, sounds, strict=True):  # in its grain too
+        expected = mel_from_codes(made.rvqvae, made.texture, sound.codes, seed)
+        assert torch.equal(sound.log_mel, expected)
+
+
+def test_long_sound_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "CHOSEN_SECONDS", 0.5)
+    for seconds, draws in ((0.5, 8), (0.51, 1)):
+        with monkeypatch.context() as patch:
+            seen = Candidates(patch)
+            drawn_sounds(instrument(), [1], Request(label=0, seconds=seconds))
+        assert len(seen.seeds[0]) == draws
 
 
 @asked
@@ -100,6 +108,6 @@ def test_silent_sound_of_a_kind_is_drawn_again_as_near_to_it(
 ) -> None:
     seen, vocoder = Candidates(monkeypatch), Loudness(0.0)
     (_,) = drawn_waves(instrument(vocoder), [1], Request(label=0))
-    assert len(seen.apart) == 8
-    best = int(torch.stack(seen.apart[4:]).argmin())
-    assert torch.equal(vocoder.mels[1], seen.drawn[4 + best][0].log_mel)
+    first, second = seen.apart
+    assert not torch.equal(first, second)
+    assert torch.equal(vocoder.mels[1], seen.drawn[1][int(second.argmin())].log_mel)

@@ -134,12 +134,11 @@ def told_to(made: Instrument, seeds: list[int], request: Request) -> list[Condit
 
 def test_label_and_ranks_are_told_and_the_rest_of_a_training_sound() -> None:
     request = Request(label=1, controls=Controls(loudness=0.25))
-    every = told_to(instrument(), [1, 2], request)
-    assert len(every) == 4  # candidates
-    for told in every:
-        assert told.label.tolist() == [1, 1]
-        torch.testing.assert_close(told.ranks, torch.tensor([[1.0, 0.25, 0.6, 0.8]] * 2))
-        torch.testing.assert_close(told.style, EXAMPLES[2, 6:].expand(2, -1))
+    (told,) = told_to(instrument(), [1, 2], request)
+    candidates = 2 * 8
+    assert told.label.tolist() == [1] * candidates
+    torch.testing.assert_close(told.ranks, torch.tensor([[1.0, 0.25, 0.6, 0.8]] * candidates))
+    torch.testing.assert_close(told.style, EXAMPLES[2, 6:].expand(candidates, -1))
 
 
 def test_sounds_that_go_on_from_a_prompt_are_told_its_style_and_no_ranks() -> None:
