@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from core.code_windows import CodeSequence
 from core.descriptors import ranks
-from core.prior_training import CodeSequence
 
 Role = Literal["train", "held_out", "augmented", "whole"]
 
@@ -64,8 +64,13 @@ def sequences(
         scale: (4, QUANTILES) to rank the descriptors on; None leaves the ranks unknown.
     """
     found = []
-    for row in read_codes(path, role):
-        one = CodeSequence(torch.from_numpy(row.codes), row.first, row.ends, sound=row.sound)
+    rows = read_codes(path, role)
+    heads: dict[int, Tensor] = {}
+    if any(row.first for row in rows):  # tails: the rest of their sounds is what was trained on
+        heads = {row.sound: torch.from_numpy(row.codes) for row in read_codes(path, "train")}
+    for row in rows:
+        before = heads[row.sound][: row.first] if row.first else None
+        one = CodeSequence(torch.from_numpy(row.codes), before, row.ends, sound=row.sound)
         if labels:
             one = dataclasses.replace(one, label=labels[row.sound])
         if scale is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.prior_training import CodeSequence
+from core.code_windows import CodeSequence
 
 MOST_STAY = 0.99  # of a level's codes
 
@@ -89,7 +89,7 @@ def _pairs(
     before, after = [], []
     for one in sequences:
         codes = one.targets(end)[:, level] if level == 0 else one.codes[:, level]
-        first = torch.full((1,), 0 if one.first else start)
-        before.append(torch.cat([first, codes[:-1]]))
+        known = torch.tensor([start]) if one.before is None else one.before[-1:, level]
+        before.append(torch.cat([known, codes[:-1]]))
         after.append(codes)
     return torch.cat(before), torch.cat(after)

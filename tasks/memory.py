@@ -10,10 +10,11 @@ from artifacts.parent import Parent
 from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
+from core.code_windows import CodeSequence
 from core.config import BuildConfig
 from core.gates import memory_gates
 from core.prior import Prior
-from core.prior_training import CodeSequence, nats_per_level
+from core.prior_scores import nats_per_level
 from core.rvqvae import RvqVae
 from core.rvqvae_training import reconstruction_l1
 from core.split import Part, Split, kept_out_parts
@@ -22,7 +23,7 @@ from tasks.step import Run, step
 from tasks.validate import record_of
 
 
-@step("memory", version=1)
+@step("memory", version=2)
 def compare_with_parent(
     run: Run,
     sounds: Ref,
@@ -105,18 +106,19 @@ def nats_of_parent(
     """
     prior = Prior.from_weights(parent.weights("prior"), parent.config.prior)
 
+    heads = {part.sound: part for part in data.train}
+
+    def codes(part: Part) -> Tensor:
+        return codec.encode(data.log_mel(part)[None])[0]
+
+    def sequence(part: Part) -> CodeSequence:
+        first = part.first // codec.config.stack_frames
+        before = codes(heads[part.sound])[:first] if first else None
+        return CodeSequence(codes(part), before, part.ends and data.split.kind == "files")
+
     def of(parts: Sequence[Part]) -> float | None:
-        if not parts:
-            return None
-        sequences = [
-            CodeSequence(
-                codec.encode(data.log_mel(part)[None])[0],
-                part.first // codec.config.stack_frames,
-                part.ends and data.split.kind == "files",
-            )
-            for part in parts
-        ]
-        return sum(nats_per_level(prior, sequences, torch.device("cpu")))
+        sequences = [sequence(part) for part in parts]
+        return sum(nats_per_level(prior, sequences, torch.device("cpu"))) if parts else None
 
     judged_before = parent.record["nats"] if old else None
     return {"old": judged_before if parent.heard.tail_fraction else of(old), "new": of(new)}

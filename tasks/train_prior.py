@@ -12,11 +12,13 @@ from artifacts.code_table import read_codes, sequences
 from artifacts.parent import Parent
 from artifacts.refs import Ref
 from artifacts.weights import load_weights, weights_bytes
+from core.code_windows import CodeSequence
 from core.config import PriorConfig
 from core.counting import bigram_nats, stay_logits, unigram_nats
 from core.descriptors import scales
 from core.prior import UNKNOWN, Prior
-from core.prior_training import CodeSequence, PriorTrainer, nats_per_level
+from core.prior_scores import nats_per_level
+from core.prior_training import PriorTrainer
 from core.sampling import LONGEST_NATURAL
 from core.sizing import training_steps
 from core.training import step_seed
@@ -34,7 +36,7 @@ def examples(prior: Prior, sounds: Sequence[CodeSequence]) -> Tensor:
 
     New ones are modelled on them.
     """
-    whole = [one for one in sounds if one.first == 0]
+    whole = [one for one in sounds if one.before is None]
     rows = [[min(len(one.codes), LONGEST_NATURAL), one.label, *one.ranks] for one in whole]
     styles = torch.stack([prior.style(one.codes) for one in whole])
     return torch.cat([torch.tensor(rows), styles], dim=1)
@@ -48,7 +50,7 @@ def nats_of_labels(
     Over their beginnings only: later a sound says itself what it is.
     """
     labelled = [
-        dataclasses.replace(one, codes=one.codes[:BEGINNING_FRAMES], ends=False)
+        dataclasses.replace(one, codes=one.codes[:BEGINNING_FRAMES], before=None, ends=False)
         for one in held_out
         if one.label != UNKNOWN
     ]
@@ -97,7 +99,7 @@ def nats_of_old_and_new(
     return {"old": of(True), "new": of(False)}
 
 
-@step("prior", version=6)
+@step("prior", version=7)
 def train_prior(
     run: Run,
     codes: Ref,

@@ -25,7 +25,7 @@ from tasks.training import one_thread, train
 from tasks.warm_start import told
 
 
-@step("rvqvae", version=3)
+@step("rvqvae", version=4)
 def train_rvqvae(
     run: Run,
     sounds: Ref,

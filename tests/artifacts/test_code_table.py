@@ -26,8 +26,8 @@ ROWS = [
     row(1, "augmented", 0, False, 6),
     row(0, "train", 0, True, 1),
     row(0, "augmented", 0, True, 2),
-    row(1, "held_out", 40_000, True, 4),
-    row(2, "train", 7, False, 9),
+    row(1, "held_out", 5, True, 4),
+    row(2, "train", 0, False, 9),
 ]
 
 
@@ -74,8 +74,16 @@ def test_a_sequence_has_the_label_of_its_sound(tmp_path: Path) -> None:
     write_codes(tmp_path / "codes", ROWS)
     found = sequences(tmp_path / "codes", "train", labels=[3, UNKNOWN, 1])
     assert [one.label for one in found] == [UNKNOWN, 3, 1]  # of sounds 1, 0, 2
-    assert [(one.first, one.ends) for one in found] == [(0, False), (0, True), (7, False)]
+    assert [(one.first, one.ends) for one in found] == [(0, False), (0, True), (0, False)]
     assert torch.equal(found[0].codes, torch.from_numpy(ROWS[0].codes))
+
+
+def test_a_tail_knows_what_was_trained_on_of_its_sound(tmp_path: Path) -> None:
+    write_codes(tmp_path / "codes", ROWS)
+    (tail,) = sequences(tmp_path / "codes", "held_out")
+    assert tail.before is not None
+    assert torch.equal(tail.before, torch.from_numpy(ROWS[0].codes))
+    assert [one.before for one in sequences(tmp_path / "codes", "train")] == [None] * 3
 
 
 def test_a_sequence_is_ranked_on_the_scale(tmp_path: Path) -> None:

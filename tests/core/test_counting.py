@@ -4,13 +4,10 @@ from math import log
 
 import pytest
 import torch
+from code_sequences import sequence
 
+from core.code_windows import CodeSequence
 from core.counting import bigram_nats, stay_logits, unigram_nats
-from core.prior_training import CodeSequence
-
-
-def sequence(*codes: int, levels: int = 1, first: int = 0, ends: bool = True) -> CodeSequence:
-    return CodeSequence(torch.tensor(codes)[:, None].expand(-1, levels), first, ends)
 
 
 def test_unigram_of_equally_common_codes_is_log_k() -> None:
@@ -39,7 +36,7 @@ def test_bigram_mixes_what_followed_with_the_unigram() -> None:
 def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
     train, held_out = [sequence(0, 1, 0, 1)], [sequence(2, 2, 2, first=3, ends=False)]
     unigram, bigram = (count(train, held_out, 3) for count in (unigram_nats, bigram_nats))
-    # The first frame's context counts as code 0, which 1 has always followed.
+    # Before the first frame was a 0, which 1 has always followed.
     p2 = 0.5 / 7
     expected = -(2 * log(p2) + log(5 / 7 * p2)) / 3
     assert unigram == pytest.approx([-log(p2)])

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from core import rvqvae_fit
+from core.code_windows import CodeSequence
 from core.config import PriorConfig, RvqvaeConfig
 from core.gates import Gate, codec_gates, prior_gates
 from core.metrics import codebook_health, overlap_8gram
 from core.prior import Prior
-from core.prior_training import CodeSequence, PriorTrainer, nats_per_level
+from core.prior_scores import nats_per_level
+from core.prior_training import PriorTrainer
 from core.sampling import Sampling, sample_codes
 from core.training import Fit
 
