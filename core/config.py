@@ -81,8 +81,8 @@ class PriorConfig:
     hidden: int = 256
     dropout: float = 0.3
     corruption: float = 0.06  # share of input codes replaced at random in training
-    speeds: tuple[float, ...] = (0.87, 0.93, 1.07, 1.15)
-    equalisers: int = 3
+    speeds: tuple[float, ...] = (0.8, 0.87, 0.91, 0.95, 1.05, 1.1, 1.15, 1.25)  # of copies
+    equalisers: int = 16  # more copies, at the sound's own speed
     augmented_share: float = 0.8  # of the training draws
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -90,7 +90,7 @@ class PriorConfig:
     window_frames: int = 128
     steps: int = 350
     evaluate_every_steps: int = 50
-    told_share: float = 0.5  # of the training windows that are told what sound they are of
+    told_share: float = 0.65  # of the training windows that are told what sound they are of
 
 
 @dataclass(frozen=True)
