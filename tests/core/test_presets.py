@@ -90,7 +90,7 @@ def test_setting_changes_nothing_else() -> None:
         ("prior.dropout=true", "0.3"),
         ("hifigan.train=1", "True"),
         ("hifigan.train=yes", "True"),
-        ("prior.speeds=0.9", r"\(0.87"),
+        ("prior.speeds=0.9", r"\(0.8, 0.87"),
         ("mel.mel_type=5", "'slaney_logclamp'"),
     ],
 )
