@@ -264,12 +264,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         store = asked.store or f"{scratch}/store"
-        sets = file_sets(asked.sounds)
+        sets = {
+            name: files
+            for name, files in file_sets(asked.sounds).items()
+            if not asked.sets or name.startswith(tuple(asked.sets))
+        }
+        if not sets:
+            parser.error(f"no set begins with any of {asked.sets}; see the table in README.md")
         for seed in asked.seeds:
             config = configured("quick", seed, [])
             for name, files in sets.items():
-                if asked.sets and not name.startswith(tuple(asked.sets)):
-                    continue
                 folder = linked(files, Path(scratch) / f"{seed}-{name}", by_kind=False)
                 model = trained(folder, store, config)
                 rows.append(figures(name, seed, model))
@@ -277,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if asked.folds and model.data.split.kind == "tails":
                     print(f"{name}, L1 / VAE's by folds: {folds_l1(model, config):.3f}", flush=True)
             if not asked.no_controls:
-                folder = linked(sets["195, all"], Path(scratch) / f"{seed}-kinds", by_kind=True)
+                folder = linked(file_sets(asked.sounds)["195, all"], Path(scratch) / f"{seed}-kinds", by_kind=True)
                 model = trained(folder, store, config)
                 print("195 in folders", figures("195", seed, model), file=sys.stderr)
                 print({key: round(value, 2) for key, value in obedience(model).items()})

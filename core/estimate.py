@@ -55,11 +55,12 @@ def stage_seconds(
     freev, hifigan = config.freev, config.hifigan
     segments = freev.batch_segments * freev.segment_frames / 512
     critics = hifigan.batch_segments * hifigan.segment_frames / 128
+    copies = 1 + len(config.prior.speeds) + config.prior.equalisers
     work = {
         "ingest": 0.005 * seconds_of_audio,
         "mels": 0.003 * seconds_of_audio,
         "rvqvae": 0.0006 * code_frames + batch * nets * step["rvqvae"],
-        "codes": 0.008 * seconds_of_audio,
+        "codes": 0.001 * copies * seconds_of_audio,
         "texture": texture_batch * steps(config.texture.steps) * step["texture"],
         "prior": prior_batch * step["prior"] * steps(config.prior.steps),
         "judge": 1.0 + 0.1 * config.validate.generated,
