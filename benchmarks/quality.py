@@ -281,7 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if asked.folds and model.data.split.kind == "tails":
                     print(f"{name}, L1 / VAE's by folds: {folds_l1(model, config):.3f}", flush=True)
             if not asked.no_controls:
-                folder = linked(file_sets(asked.sounds)["195, all"], Path(scratch) / f"{seed}-kinds", by_kind=True)
+                folder = linked(
+                    file_sets(asked.sounds)["195, all"],
+                    Path(scratch) / f"{seed}-kinds",
+                    by_kind=True,
+                )
                 model = trained(folder, store, config)
                 print("195 in folders", figures("195", seed, model), file=sys.stderr)
                 print({key: round(value, 2) for key, value in obedience(model).items()})

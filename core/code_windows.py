@@ -36,6 +36,12 @@ class CodeSequence:
         """Place of its first frame in the sound."""
         return 0 if self.before is None else len(self.before)
 
+    def without_end(self) -> "CodeSequence":
+        """The same, but for the end and, if it is not all there is, the frame it cuts short."""
+        return dataclasses.replace(
+            self, codes=self.codes[: max(1, len(self.codes) - 1)], ends=False
+        )
+
     def targets(self, end: int) -> Tensor:
         """(F or F + 1, L): the codes, then END on every level if the sound ends here."""
         if not self.ends:

@@ -114,7 +114,8 @@ def nats_of_parent(
     def sequence(part: Part) -> CodeSequence:
         first = part.first // codec.config.stack_frames
         before = codes(heads[part.sound])[:first] if first else None
-        return CodeSequence(codes(part), before, part.ends and data.split.kind == "files")
+        whole = CodeSequence(codes(part), before, part.ends)
+        return whole if data.split.kind == "files" else whole.without_end()
 
     def of(parts: Sequence[Part]) -> float | None:
         sequences = [sequence(part) for part in parts]

@@ -128,7 +128,7 @@ def train_prior(
     digests = [digest_of.get(place, "") for place in range(max(digest_of) + 1)]
     originals, held_out = (sequences(path, role, of, scale) for role in ("train", "held_out"))
     if not any(one.ends for one in originals):  # of tails: how sounds end has not been heard
-        held_out = [dataclasses.replace(one, ends=False) for one in held_out]
+        held_out = [one.without_end() for one in held_out]
     augmented, whole = (sequences(path, role, of, scale) for role in ("augmented", "whole"))
     codebooks = load_weights(store, rvqvae.parts["weights"])["codebooks"]
     steps = training_steps(sum(len(one.codes) for one in originals), config.steps)

@@ -28,6 +28,12 @@ def test_sound_that_goes_on_has_no_end() -> None:
     assert sequence(1, 2, ends=False).targets(END).tolist() == [[1], [2]]
 
 
+def test_without_its_end_a_sound_lacks_the_frame_that_it_cuts() -> None:
+    cut = sequence(1, 2, 3, first=2).without_end()
+    assert (cut.targets(END)[:, 0].tolist(), cut.first) == ([1, 2], 2)
+    assert sequence(1).without_end().targets(END).tolist() == [[1]]  # something must be left
+
+
 def test_padding_is_not_scored_and_every_frame_follows_its_predecessor() -> None:
     windows = [
         window(torch.tensor([[1], [2], [3]]), torch.tensor([0]), 6),
