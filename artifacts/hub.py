@@ -58,7 +58,7 @@ def _file(
         path = _in_cache(model, file, cache, endpoint, ask=False)
         if problem_with(path, file) is None:
             return path
-        _forget(path)
+        _forget(path, cache)
     except LocalEntryNotFoundError:
         pass
     url = hf_hub_url(model.repo, file.name, revision=model.revision, endpoint=endpoint)
@@ -71,7 +71,7 @@ def _file(
         _bring_large(model, file, url, progress, cache)
     path = _in_cache(model, file, cache, endpoint, ask=True)
     if problem := problem_with(path, file):
-        _forget(path)
+        _forget(path, cache)
         raise HubError(f"the {file.name} that came {problem}")
     return path
 
@@ -117,11 +117,15 @@ def _bring_large(model: HubModel, file: HubFile, url: str, progress: Progress, c
         part.replace(blob)
 
 
-def _forget(path: Path) -> None:
-    """Take a file out of the cache: the link in the snapshot and what it points to."""
+def _forget(path: Path, cache: Path) -> None:
+    """Take a file out of the cache: the link in the snapshot and the blob it points to.
+
+    What a link that someone else made points to outside the cache is theirs, and stays.
+    """
     blob = path.resolve()
     path.unlink()
-    blob.unlink(missing_ok=True)
+    if blob.is_relative_to(cache.resolve()):
+        blob.unlink(missing_ok=True)
 
 
 @contextmanager

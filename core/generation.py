@@ -72,12 +72,15 @@ class Drawn:
 def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request) -> list[Drawn]:
     """One for each seed; what was asked and a training sound's length decide how long.
 
-    Where a label or a control is asked, several are drawn and the nearest to it is kept.
+    Where a label or a control is asked, several are drawn and the nearest to it is kept,
+    unless they are longer than CHOSEN_SECONDS by the length or the prompt that was given.
     """
     prior, prompt = instrument.prior, None
+    given = request.seconds or 0.0  # the same for all: no sound hangs on its batch
     if request.prompt is not None:
         device = instrument.rvqvae.codebooks.device
         prompt = instrument.rvqvae.encode(request.prompt[None].to(device))[0].cpu()
+        given = max(given, len(prompt) * instrument.code_samples / instrument.mel.sample_rate)
     asked = (request.controls, request.label)
     told, lengths = drawn_conditions(prior, *asked, seeds, prompt)
     exact = request.seconds is not None
@@ -88,7 +91,7 @@ def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request)
         known = len(prompt)
         lengths = [max(length, known) if exact else known + length for length in lengths]
 
-    chosen = asked != (Controls(), None) and (request.seconds or 0.0) <= CHOSEN_SECONDS
+    chosen = asked != (Controls(), None) and given <= CHOSEN_SECONDS
     each = CANDIDATES if chosen else 1
     own = [
         step_seed(seed, attempt, "candidate") if attempt else seed

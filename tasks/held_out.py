@@ -16,6 +16,7 @@ from core.alignment import MARGIN_FRAMES, mel_error, wave_mel
 from core.audio import Wave, equally_loud
 from core.config import BuildConfig, MelConfig, VocoderName
 from core.copies import MEL_KINDS, Copies, Copy, MelKind, measured
+from core.errors import VocoderError
 from core.generation import faded
 from core.rvqvae import RvqVae
 from core.split import Part
@@ -76,6 +77,8 @@ def compare(
 
     Returns:
         the figures by vocoder and kind of mel, and the clips of the report's sounds.
+    Raises:
+        VocoderError: one plays NaN or infinity.
     """
     chosen = spread(data.held_out, config.validate.most_sounds)
     found: dict[VocoderName, dict[MelKind, list[Copy]]] = {
@@ -90,7 +93,7 @@ def compare(
             mels = _mels(data, part, codec)
             for name, player in players.items():
                 for kind, mel in mels.items():
-                    waves[kind, name] = player.wave(mel)
+                    waves[kind, name] = _played(name, player, mel)
                     found[name][kind].append(measured(waves[kind, name], real, config.mel))
             if number < config.validate.report_sounds:
                 last = {key: found[key[1]][key[0]][-1] for key in waves}
@@ -118,6 +121,17 @@ def mels_error(data: TrainingData, config: BuildConfig) -> float:
 def _most(config: BuildConfig) -> int:
     """Frames that are looked at of a sound."""
     return round(config.validate.most_seconds * config.mel.sample_rate / config.mel.hop_samples)
+
+
+def _played(name: VocoderName, player: Vocoder, log_mel: torch.Tensor) -> torch.Tensor:
+    """(T,) float32, all finite: of anything else nothing can be measured."""
+    wave = player.wave(log_mel)
+    if not bool(wave.isfinite().all()):
+        raise VocoderError(
+            f"{name} plays NaN or infinity from a held-out sound; build with another --seed, "
+            f"or without it (--set {name}.train=false)"
+        )
+    return wave
 
 
 def _mels(data: TrainingData, part: Part, codec: RvqVae) -> dict[MelKind, torch.Tensor]:

@@ -169,6 +169,18 @@ def test_a_file_damaged_in_the_cache_is_fetched_anew(server: HubServer, fetch: F
     assert server.from_store() == [0]
 
 
+def test_a_file_outside_the_cache_that_a_link_in_it_names_is_left_alone(
+    fetch: Fetch, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.pt"
+    own.write_bytes(b"someone's own weights")
+    link = fetch() / "weights.pt"
+    link.unlink()
+    link.symlink_to(own)
+    assert contents(fetch()) == FILES
+    assert own.read_bytes() == b"someone's own weights"
+
+
 def test_a_damaged_cache_without_a_network_is_refused(server: HubServer, fetch: Fetch) -> None:
     (fetch() / "weights.pt").resolve().write_bytes(WEIGHTS[:-1] + b"?")
     server.stop()

@@ -87,6 +87,18 @@ def test_long_sound_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(seen.seeds[0]) == draws
 
 
+def test_sound_that_goes_on_from_a_long_prompt_is_drawn_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 4 code frames of 1024 samples are 93 ms.
+    for most, draws in ((0.094, 8), (0.092, 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(generation, "CHOSEN_SECONDS", most)
+            seen = Candidates(patch)
+            drawn_sounds(instrument(), [1], Request(label=0, prompt=heard_mel()))
+        assert len(seen.seeds[0]) == draws
+
+
 @asked
 def test_kept_sound_hangs_on_its_own_seed_alone(wanted: Request) -> None:
     among = drawn_sounds(instrument(), [3, 1, 2], wanted)

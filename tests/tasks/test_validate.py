@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core import generation
 from core.config import VocoderName
+from core.errors import VocoderError
 from core.sound_gates import SOUND_GATES
 from core.split import Part
 from core.vocoder import Vocoder
@@ -170,3 +171,26 @@ def test_clipped_vocoder_is_red(
     gates = judged_again(line)
     assert red(gates) == ["clipping"]
     assert gates["clipping"]["text"].startswith(f"{clipped} clips")
+
+
+class Wordless(Overdriven):
+    """Another vocoder with one sample that is no number."""
+
+    def wave(self, log_mel: Tensor) -> Tensor:
+        wave = self.inner.wave(log_mel).clone()
+        wave[len(wave) // 2] = math.nan
+        return wave
+
+
+def test_vocoder_that_plays_no_numbers_is_named_with_what_to_do(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = validation.vocoder_from_weights
+
+    def made(name: VocoderName, *rest: Any) -> Vocoder:
+        vocoder = whole(name, *rest)
+        return Wordless(vocoder) if name == "freev" else vocoder
+
+    monkeypatch.setattr(validation, "vocoder_from_weights", made)
+    with pytest.raises(VocoderError, match=r"freev plays NaN.*--set freev\.train=false"):
+        judged_again(line)
