@@ -21,7 +21,8 @@ def fast_type(device: torch.device) -> torch.dtype:
     """The short numbers that a device multiplies faster than float32, or float32."""
     if device.type == "cuda":
         return torch.float16
-    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # not every torch can tell
+    if device.type == "cpu" and has_amx is not None and has_amx():
         return torch.bfloat16
     return torch.float32
 

@@ -47,10 +47,13 @@ def sequence_nats(
         window = CodeWindow(piece, last, first, left, UNKNOWN, unlike, nobody)
         batch = collate([window], prior.end).to(device)
         states, vectors, state = prior.states(batch.previous, batch.frame, batch.left, told, state)
+        if (heard := max(0, sequence.first - first)) >= len(piece):
+            continue
         before = prior.before(batch.previous, batch.frame)
-        logits = prior.frame_logits(states, vectors, before, batch.targets)
-        found.append(nats(logits, batch.targets, batch.scored)[0].cpu())
-    return torch.cat(found)[sequence.first :]
+        asked = (states, vectors, before, batch.targets, batch.scored)
+        states, vectors, before, codes, counts = (one[0, heard:] for one in asked)
+        found.append(nats(prior.frame_logits(states, vectors, before, codes), codes, counts).cpu())
+    return torch.cat(found)
 
 
 def nats_per_level(

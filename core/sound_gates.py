@@ -53,14 +53,14 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
             abs(off[longest]),
             0,
             "Every copy is exactly as long as its original.",
-            f"Copies by {longest} are {_much(off[longest], 'samples', 'too long', 'too short')} "
-            f"at 48 kHz, {RATE}. Use another vocoder (--vocoder). {REPORT}",
+            f"Copies by {longest} are {_much(off[longest], 'sample', 'too long', 'too short')} "
+            f"at 48 kHz; a 44.1 kHz sound passed off as 48 kHz is 8 % too short. {REPORT}",
         ),
         "pitch": at_most(
             abs(bands),
             0,
             "Copies have the pitch of their originals.",
-            f"Copies are {_much(bands, 'mel bands', 'too high', 'too low')} (3 % of frequency "
+            f"Copies are {_much(bands, 'mel band', 'too high', 'too low')} (3 % of frequency "
             f"each): 1 is a mel off by a band, 2 or 3 a pitch {RATE}. Build again. {REPORT}",
         ),
         "clipping": at_most(
@@ -81,4 +81,4 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
 
 
 def _much(value: int, unit: str, above: str, below: str) -> str:
-    return f"{abs(value)} {unit} {above if value > 0 else below}"
+    return f"{abs(value)} {unit}{'' if abs(value) == 1 else 's'} {above if value > 0 else below}"

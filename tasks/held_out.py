@@ -13,7 +13,7 @@ from artifacts.spectrogram import spectrogram_png
 from artifacts.store import Store
 from artifacts.training_data import TrainingData
 from core.alignment import MARGIN_FRAMES, mel_error, wave_mel
-from core.audio import Wave, equally_loud
+from core.audio import Wave, equally_loud, rms_dbfs
 from core.config import BuildConfig, MelConfig, VocoderName
 from core.copies import MEL_KINDS, Copies, Copy, MelKind, measured
 from core.errors import VocoderError
@@ -25,6 +25,7 @@ from core.vocoder_data import spread
 from tasks.progress import bar
 
 SPECTROGRAM_PIXELS = (420, 160)
+AUDIBLE_DBFS = -60.0  # relative figures of what is softer say nothing, and outweigh all others
 
 
 @dataclass
@@ -80,14 +81,13 @@ def compare(
     Raises:
         VocoderError: one plays NaN or infinity.
     """
-    chosen = spread(data.held_out, config.validate.most_sounds)
+    chosen = spread(audible(data, config), config.validate.most_sounds)
     found: dict[VocoderName, dict[MelKind, list[Copy]]] = {
         name: {kind: [] for kind in MEL_KINDS} for name in players
     }
     shown: list[dict[str, Any]] = []
     with bar("validate", len(chosen)) as progress:
-        for number, whole in enumerate(chosen):
-            part = dataclasses.replace(whole, last=min(whole.last, whole.first + _most(config)))
+        for number, part in enumerate(chosen):
             real = torch.from_numpy(data.wave(part))
             waves: dict[tuple[MelKind, VocoderName], torch.Tensor] = {}
             mels = _mels(data, part, codec)
@@ -105,6 +105,19 @@ def compare(
         for name, kinds in found.items()
     }
     return table, shown
+
+
+def audible(data: TrainingData, config: BuildConfig) -> list[Part]:
+    """What is looked at of each held-out sound or tail, where it is not all but silent.
+
+    If all of it is, nothing is left out.
+    """
+    beginnings = [
+        dataclasses.replace(whole, last=min(whole.last, whole.first + _most(config)))
+        for whole in data.held_out
+    ]
+    heard = [part for part in beginnings if rms_dbfs(data.wave(part)) > AUDIBLE_DBFS]
+    return heard or beginnings
 
 
 def mels_error(data: TrainingData, config: BuildConfig) -> float:

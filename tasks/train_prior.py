@@ -47,7 +47,8 @@ def nats_of_labels(
 ) -> dict[str, float]:
     """Held-out nats a frame when told the sounds' labels, and when told others of them.
 
-    Over their beginnings only: later a sound says itself what it is.
+    Over their beginnings only: later a sound says itself what it is. Tails are scored as if
+    they began there.
     """
     labelled = [
         dataclasses.replace(one, codes=one.codes[:BEGINNING_FRAMES], before=None, ends=False)

@@ -26,7 +26,7 @@ ROWS = [
     row(1, "augmented", 0, False, 6),
     row(0, "train", 0, True, 1),
     row(0, "augmented", 0, True, 2),
-    row(1, "held_out", 5, True, 4),
+    row(1, "held_out", 4, True, 4),
     row(2, "train", 0, False, 9),
 ]
 
@@ -82,7 +82,7 @@ def test_a_tail_knows_what_was_trained_on_of_its_sound(tmp_path: Path) -> None:
     write_codes(tmp_path / "codes", ROWS)
     (tail,) = sequences(tmp_path / "codes", "held_out")
     assert tail.before is not None
-    assert torch.equal(tail.before, torch.from_numpy(ROWS[0].codes))
+    assert torch.equal(tail.before, torch.from_numpy(ROWS[0].codes[:4]))
     assert [one.before for one in sequences(tmp_path / "codes", "train")] == [None] * 3
 
 

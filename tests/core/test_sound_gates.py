@@ -44,8 +44,8 @@ def test_everything_at_its_limit_passes() -> None:
 @pytest.mark.parametrize(
     ("change", "gate", "word"),
     [
-        ({"samples_off": 1}, "duration", "1 samples too long"),
-        ({"samples_off": -4902}, "duration", "44.1 kHz sound has that is passed off as 48 kHz"),
+        ({"samples_off": 1}, "duration", "1 sample too long"),
+        ({"samples_off": -4902}, "duration", "44.1 kHz sound passed off as 48 kHz"),
         ({"flat_tops": 0.02}, "clipping", "freev clips: 2.00%"),
         ({"mirrored": 0.11}, "images", "--vocoder"),
     ],
@@ -59,7 +59,7 @@ def test_fault_of_the_winner_turns_its_gate_red_alone(
 
 
 @pytest.mark.parametrize(
-    ("bands", "word"), [(1, "1 mel bands too high"), (-3, "3 mel bands too low")]
+    ("bands", "word"), [(1, "1 mel band too high"), (-3, "3 mel bands too low")]
 )
 def test_copies_that_are_too_high_or_low_are_red(bands: int, word: str) -> None:
     found = table(wrong(bands_off=bands), kind="mel")

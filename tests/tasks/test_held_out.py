@@ -15,8 +15,12 @@ from report_page import attributes
 from small_line import Line, shelved
 
 from artifacts.library import Library
+from artifacts.training_data import TrainingData
+from core.config import BuildConfig
 from core.errors import PackageError
+from core.split import Part
 from flows.report import write_comparison
+from tasks.held_out import audible
 from tasks.speed import vocoder_speeds
 from tasks.step import Run
 from tasks.validate import record_of
@@ -124,3 +128,28 @@ def test_speeds_are_of_every_vocoder_and_in_no_model(own_line: Line, page: str) 
     assert speeds.keys() == {"griffinlim", "freev", "hifigan"}
     assert all(0 < speed < 1e6 for speed in speeds.values())
     assert not re.search("times real time", page)  # they were not measured for this one
+
+
+class Levels(TrainingData):
+    """Held-out sounds of 100 frames, each of one level in dBFS."""
+
+    def __init__(self, *levels: float) -> None:
+        self.levels = levels
+
+    @property
+    def held_out(self) -> list[Part]:
+        return [Part(sound, 0, 100) for sound in range(len(self.levels))]
+
+    def wave(self, part: Part) -> np.ndarray:
+        return np.full(512 * part.frames, 10 ** (self.levels[part.sound] / 20), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("levels", "heard"),
+    [((-20.0, -61.0, -59.0), [0, 2]), ((-70.0, -90.0), [0, 1])],
+    ids=["some are silent", "all are silent"],
+)
+def test_silent_originals_are_left_out_while_there_are_others(
+    levels: tuple[float, ...], heard: list[int]
+) -> None:
+    assert [part.sound for part in audible(Levels(*levels), BuildConfig())] == heard
