@@ -1,6 +1,5 @@
 """What counting the codes says: the prior's yardsticks, and what it starts from."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,11 +7,12 @@ from torch import Tensor
 
 from core.code_windows import CodeSequence
 
-MOST_STAY = 0.99  # of a level's codes
+MOST_STAY = 0.99  # of a code's frames
+ALIKE = 5.0  # a rare code stays as all of its level do, for so many counts
 
 
 def stay_logits(sequences: Sequence[CodeSequence], levels: int, codes: int) -> Tensor:
-    """(L,) how much likelier a code is to stay than to become any one other, by counting.
+    """(L, K) how much likelier a code is to stay than to become any one other, by counting.
 
     Half of what the counts say, in logits: all of it is right for 11 drones alike (19.8 nats
     instead of 20.5 with a logit of 1), and too sure for 50 sounds of all kinds (26.1, 24.0).
@@ -21,10 +21,13 @@ def stay_logits(sequences: Sequence[CodeSequence], levels: int, codes: int) -> T
     for level in range(levels):
         before, after = _pairs(sequences, level, codes, codes + 1)
         kept = (before < codes) & (after < codes)
-        share = (float((before == after)[kept].sum()) + 0.5) / (float(kept.sum()) + 1)
-        share = min(max(share, 1 / codes), MOST_STAY)
-        found.append(0.5 * math.log(share / (1 - share) * (codes - 1)))
-    return torch.tensor(found)
+        before, stayed = before[kept], (before == after)[kept]
+        seen = torch.bincount(before, minlength=codes)
+        held = torch.bincount(before[stayed], minlength=codes)
+        share = (float(held.sum()) + 0.5) / (float(seen.sum()) + 1)
+        own = ((held + ALIKE * share) / (seen + ALIKE)).clamp(1 / codes, MOST_STAY)
+        found.append(0.5 * (own / (1 - own) * (codes - 1)).log())
+    return torch.stack(found)
 
 
 def unigram_nats(

@@ -81,8 +81,8 @@ class Drawer:
         depth[-len(told) :] += prior.depth_state(told) + prior.depth_level[0]
         self.heard = torch.cat([gates, depth], dim=1)
         # Logits by the code before: the bias, and for a code that stays what staying is worth.
-        stays = torch.eye(self.end + 1, device=books.device)
-        known = stays * prior.stays[:, None, None] + prior.head_bias[:, None]  # (L, K + 1, K + 1)
+        stays = F.pad(prior.stays, (0, 1)).diag_embed()  # (L, K + 1, K + 1)
+        known = stays + prior.head_bias[:, None]
         known[1:, :, self.end] = float("-inf")
         known[0, self.end, self.end] = float("-inf")  # a sound has a frame at least
         self.known = known.flatten(0, 1)

@@ -119,7 +119,7 @@ class Prior(nn.Module):
         self.depth_mlp = nn.Linear(hidden, hidden)
         self.heads = nn.Parameter(torch.zeros(levels, hidden, codes + 1))
         self.head_bias = nn.Parameter(torch.zeros(levels, codes + 1))
-        self.stays = nn.Parameter(torch.zeros(levels))  # set from counts before training
+        self.stays = nn.Parameter(torch.zeros(levels, codes))  # set from counts before training
         self.geometry_out = nn.Parameter(torch.randn(levels, hidden, dim) * 0.1 / hidden**0.5)
 
     @classmethod
@@ -250,7 +250,7 @@ class Prior(nn.Module):
         below = F.pad(own.cumsum(-2), (0, 0, 1, 0))[..., :-1, :]  # what lies under each level
         shared = self.depth_inputs(states, vectors)[..., None, :]
         logits = self.depth_logits(shared + below, slice(None))
-        stays = F.one_hot(before, self.codebook_size + 1)[..., :-1] * self.stays[:, None]
+        stays = F.one_hot(before, self.codebook_size + 1)[..., :-1] * self.stays
         return logits + F.pad(stays, (0, 1))
 
     def before(self, previous: Tensor, frame: Tensor) -> Tensor:

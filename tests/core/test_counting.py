@@ -44,13 +44,16 @@ def test_bigram_of_a_context_never_met_is_the_unigram() -> None:
 
 
 def test_stay_logits_are_half_the_odds_of_staying() -> None:
-    # 3 of 4 steps stay on level 0, none of 4 on level 1; half a count added to each side.
+    # On level 0 code 0 stays 3 times of 4, on level 1 no code ever does.
     codes = torch.tensor([[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]])
     found = stay_logits([CodeSequence(codes)], levels=2, codes=4)
-    share = 3.5 / 5
-    assert float(found[0]) == pytest.approx(0.5 * log(share / (1 - share) * 3))
+    level = 3.5 / 5  # half a count added to each side
+    own = (3 + 5 * level) / (4 + 5)  # leans on the level's by five counts
+    assert float(found[0, 0]) == pytest.approx(0.5 * log(own / (1 - own) * 3))
+    for never_met in found[0, 1:].tolist():
+        assert never_met == pytest.approx(0.5 * log(level / (1 - level) * 3))
     # Less than by chance counts as chance: a logit of its own would keep it from staying.
-    assert float(found[1]) == pytest.approx(0, abs=1e-6)
+    assert found[1].tolist() == pytest.approx([0] * 4, abs=1e-6)
 
 
 def test_ends_and_beginnings_are_no_codes_that_stay() -> None:

@@ -99,7 +99,8 @@ def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior
         for level in range(LEVELS):
             logits = prior.depth_logits(inputs, level)
             if frame:
-                logits[:, codes[0, frame - 1, level]] += prior.stays[level]
+                known = int(codes[0, frame - 1, level])
+                logits[:, known] += prior.stays[level, known]
             torch.testing.assert_close(logits, all_at_once[:, frame, level], atol=1e-5, rtol=1e-5)
             below = prior.codebooks[level][codes[:, frame, level]]
             inputs = inputs + below @ prior.depth_below[level]
@@ -255,16 +256,17 @@ def test_style_does_not_hang_on_the_order_of_frames_but_on_what_they_are(prior: 
 
 
 @torch.no_grad()
-def test_code_that_stays_has_a_logit_of_its_own_on_each_level(prior: Prior) -> None:
+def test_every_code_that_stays_has_a_logit_of_its_own(prior: Prior) -> None:
     codes = torch.tensor([[[5, 5, 5], [5, 1, 2], [0, 1, 2], [3, 3, 3], [4, 4, 4], [6, 6, 6]]])
     before = logits_of(prior, codes)
-    stays = torch.tensor([0.5, 0.25, 2.0])
+    stays = torch.rand(LEVELS, CODES)
     prior.stays += stays
     risen = logits_of(prior, codes) - before
     expected = torch.zeros(FRAMES, LEVELS, CODES + 1)
     for frame in range(1, FRAMES):  # nothing stays where a sound begins
         for level in range(LEVELS):
-            expected[frame, level, codes[0, frame - 1, level]] = stays[level]
+            known = int(codes[0, frame - 1, level])
+            expected[frame, level, known] = stays[level, known]
     torch.testing.assert_close(risen[0].nan_to_num(), expected, atol=1e-5, rtol=0)
 
 
