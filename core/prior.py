@@ -10,7 +10,7 @@ in common: their mean vector); each may be unknown.
 
 Every place that reads a code also reads its frozen codebook vector ("geometry"),
 and logits include q(h) · codebook: without these a small set teaches less than
-bigram counts do. A code that stays has a logit of its own, whichever code it is: what
+bigram counts do. Every code that stays has a logit of its own, begun with counts: what
 a held-out sound of another timbre has in common with the training sounds is above all
 that it goes on. Level 0 has one class more than there are codes, the end.
 """
