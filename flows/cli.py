@@ -155,10 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"distill: error: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:
-        print(
-            "distill: interrupted; what was done is kept, the same command goes on from there",
-            file=sys.stderr,
-        )
+        further = ", the same command goes on from there" if asked.command == "build" else ""
+        print(f"distill: interrupted; what was done is kept{further}", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:  # BrokenPipeError is one too
         if disk_is_full(error) or disk_fails(error):

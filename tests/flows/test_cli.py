@@ -279,18 +279,25 @@ def test_an_error_of_several_lines_is_said_in_one(
     assert refused(capsys, "plan", "sounds") == "distill: error: a b c; do d\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "ending"),
+    [
+        ("build --name kit", "is kept, the same command goes on from there\n"),
+        ("generate", "is kept\n"),
+    ],
+)
 def test_an_interruption_is_130_and_says_that_work_is_kept(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str, ending: str
 ) -> None:
     def interrupted(_asked: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
 
-    monkeypatch.setitem(COMMANDS, "plan", interrupted)
-    assert main(["plan", "sounds"]) == 130
+    monkeypatch.setitem(COMMANDS, command.split()[0], interrupted)
+    assert main([*command.split(), "sounds"]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert "the same command goes on from there" in err
+    assert err.endswith(f"interrupted; what was done {ending}")
 
 
 def test_our_own_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
