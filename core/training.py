@@ -9,7 +9,7 @@ run resumed from a checkpoint equals an uninterrupted one bit for bit.
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -55,6 +55,10 @@ class Trainer(ABC):
     def drawn(self, number: int) -> list[int]:  # noqa: ARG002  # for those that draw
         """Places, among the training sounds it was given, of those in a step's batch."""
         return []
+
+    def remark(self, history: Sequence[Mapping[str, float]]) -> str | None:  # noqa: ARG002
+        """What is worth saying of the evaluations so far, one row each; None for nothing."""
+        return None
 
     @abstractmethod
     def held_out_loss(self) -> float:
