@@ -22,9 +22,11 @@ def too_little_for_hifigan(seconds_of_audio: float) -> str | None:
     """
     if seconds_of_audio >= ENOUGH_FOR_HIFIGAN_SECONDS:
         return None
+    minutes = seconds_of_audio / 60
+    length = f"{minutes:.1f} minutes" if minutes >= 1 else f"{seconds_of_audio:.0f} s"
     return (
-        f"{seconds_of_audio / 60:.1f} minutes of sound are little for HiFi-GAN, which wants "
-        f"{ENOUGH_FOR_HIFIGAN_SECONDS / 60:.0f} or more; add sounds, or leave it out with "
+        f"{length} of sound are little for HiFi-GAN, which wants "
+        f"{ENOUGH_FOR_HIFIGAN_SECONDS / 60:.0f} minutes or more; add sounds, or leave it out with "
         "--set hifigan.train=false: FreeV does with less"
     )
 
