@@ -68,6 +68,7 @@ class HifiganTrainer(Trainer):
         check_shape(config, mel)
         self.config, self.mel, self.pairs = config, mel, pairs
         self.seed, self.device = seed, device
+        self.patience_begins = config.warm_up_steps  # the critics may yet bring what is missing
         with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
             torch.manual_seed(step_seed(seed, 0, "hifigan weights"))
             self.generator = HifiganGenerator(config).to(device)

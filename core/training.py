@@ -47,6 +47,7 @@ class Trainer(ABC):
     modules: dict[str, nn.Module]  # everything with weights, by name
     optimizers: dict[str, torch.optim.Optimizer]
     packaged: str  # the module whose best weights are the result
+    patience_begins = 0  # updates done before evaluations without improvement count
 
     @abstractmethod
     def step(self, number: int) -> dict[str, Tensor]:
@@ -112,7 +113,8 @@ class Fit:
         """Whether every step is done, or held-out loss has stopped falling."""
         if self.step >= self.steps:
             return True
-        waited = (self.step - self.best_step) // self.evaluate_every
+        since = max(self.best_step, self.trainer.patience_begins)
+        waited = (self.step - since) // self.evaluate_every
         return self.patience > 0 and waited >= self.patience
 
     def __iter__(self) -> Iterator[Progress]:

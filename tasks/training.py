@@ -25,9 +25,9 @@ def train(
 ) -> Fit:
     """Train to the end, from the newest checkpoint if there is one.
 
-    What the trainer remarks is said once. A checkpoint is written at every evaluation and at the end; they stay until the
+    A checkpoint is written at every evaluation and at the end; they stay until the
     step's result is stored. When the user asks to stop, one is written after the step
-    under way.
+    under way. The trainer's first remark is said.
 
     Args:
         sounds: digests of the training sounds, by the places that the trainer knows.

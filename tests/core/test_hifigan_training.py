@@ -201,6 +201,13 @@ def test_the_loops_history_holds_the_critics_accuracy() -> None:
     assert known == [False] * 3 + [True] * 3  # before, and two steps of warm-up
 
 
+def test_training_does_not_stop_within_the_warm_up() -> None:
+    fit = Fit(tiny_trainer(replace(TINY, learning_rate=0.0)), steps=5, evaluate_every=1, patience=1)
+    for _ in fit:
+        pass
+    assert fit.step == TINY.warm_up_steps + 1
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_both_phases_run_on_cuda() -> None:

@@ -1,7 +1,6 @@
 """Ten requests in a row with any vocoder in its full size hold no more memory than two."""
 
 import dataclasses
-
 from multiprocessing import get_context
 from pathlib import Path
 from typing import get_args
@@ -88,9 +87,7 @@ def held_after_each(model: str, folder: Path, out: Path) -> list[float]:
 
 @ON_LINUX
 @pytest.mark.parametrize("vocoder", get_args(VocoderName))
-def test_ten_requests_hold_no_more_than_two(
-    vocoder: str, full_sized: Path, tmp_path: Path
-) -> None:
+def test_ten_requests_hold_no_more_than_two(vocoder: str, full_sized: Path, tmp_path: Path) -> None:
     with get_context("spawn").Pool(1) as process:
         held = process.apply(held_after_each_of_own, (str(full_sized), vocoder, tmp_path))
     assert held[9] < 1.05 * held[1]
