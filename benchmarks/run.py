@@ -5,10 +5,10 @@ import platform
 
 import torch
 
-from benchmarks import bigvgan, ingest, mel, rebuild, sampling, vocoders
+from benchmarks import bigvgan, hifigan, ingest, mel, rebuild, sampling, vocoders
 from benchmarks.timing import Row
 
-TOPICS = (mel, ingest, sampling, vocoders, bigvgan, rebuild)
+TOPICS = (mel, ingest, sampling, vocoders, hifigan, bigvgan, rebuild)
 
 
 def table(rows: list[Row]) -> str:

@@ -3,14 +3,14 @@
 Every loss weight of the configuration is applied here, and nowhere else.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from core.config import HifiganConfig, MelConfig
 from core.discriminators import Discriminators
+from core.disguise import Disguise
 from core.hifigan import HifiganGenerator, check_shape
 from core.losses import (
     MrStft,
@@ -26,36 +26,16 @@ from core.vocoder_data import WavePair, draw_segments, drawn_pairs, segment, spr
 
 HELD_OUT_SOUNDS = 8
 HELD_OUT_SECONDS = 1.0
-GAIN_DB = 6.0
 BETAS = (0.8, 0.99)  # the paper's
+ACCURACY = "discriminator accuracy"  # what a step's losses call it
+ACCURACY_EVALUATIONS = 5  # that it is averaged over: one is of a single batch
+TOO_ACCURATE = 0.95
 
 
-@dataclass(frozen=True)
-class Disguise:
-    """One random gain, polarity and circular shift per segment, the same for real and fake.
-
-    It keeps the critics from learning a small set by heart, and they never hear
-    anything undisguised, so the generator has nothing to gain from imitating it.
-    """
-
-    gain: Tensor  # (B, 1) signed amplitude factor
-    shift_samples: Tensor  # (B, 1) integers in [0, T)
-
-    @classmethod
-    def drawn(cls, wave: Tensor, generator: torch.Generator) -> "Disguise":
-        """One for each segment of a (B, T) batch; the generator is on the CPU."""
-        segments, samples = wave.shape
-        decibels = GAIN_DB * (2 * torch.rand(segments, 1, generator=generator) - 1)
-        polarity = 1 - 2 * torch.randint(2, (segments, 1), generator=generator)
-        shift = torch.randint(samples, (segments, 1), generator=generator)
-        gain = polarity * 10 ** (decibels / 20)
-        return cls(gain.to(wave.device), shift.to(wave.device))
-
-    def __call__(self, wave: Tensor) -> Tensor:
-        """(B, T) -> (B, T), differentiable."""
-        samples = wave.shape[-1]
-        places = torch.arange(samples, device=wave.device)[None] - self.shift_samples  # (B, T)
-        return self.gain * wave.gather(1, places % samples)
+def accuracy_of_critics(history: Sequence[Mapping[str, float]]) -> float | None:
+    """Share of what the critics judged rightly, over the latest evaluations; None before any."""
+    known = [row[ACCURACY] for row in history if ACCURACY in row][-ACCURACY_EVALUATIONS:]
+    return sum(known) / len(known) if len(known) == ACCURACY_EVALUATIONS else None
 
 
 class HifiganTrainer(Trainer):
@@ -88,6 +68,7 @@ class HifiganTrainer(Trainer):
         check_shape(config, mel)
         self.config, self.mel, self.pairs = config, mel, pairs
         self.seed, self.device = seed, device
+        self.patience_begins = config.warm_up_steps  # the critics may yet bring what is missing
         with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
             torch.manual_seed(step_seed(seed, 0, "hifigan weights"))
             self.generator = HifiganGenerator(config).to(device)
@@ -161,7 +142,7 @@ class HifiganTrainer(Trainer):
         loss = discriminator_loss(real_scores, fake_scores)
         self._update("discriminators", loss)
         accuracy = discriminator_accuracy(real_scores, fake_scores)
-        return {"discriminator": loss.detach(), "discriminator accuracy": accuracy.detach()}
+        return {"discriminator": loss.detach(), ACCURACY: accuracy.detach()}
 
     def _adversarial(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted loss of the generator against the critics, and its parts unweighted."""
@@ -182,6 +163,16 @@ class HifiganTrainer(Trainer):
     def drawn(self, number: int) -> list[int]:
         config, generator = self.config, step_generator(self.seed, number, "hifigan")
         return drawn_pairs(self.pairs, config.batch_segments, config.segment_frames, generator)
+
+    def remark(self, history: Sequence[Mapping[str, float]]) -> str | None:
+        accuracy = accuracy_of_critics(history)
+        if accuracy is None or accuracy <= TOO_ACCURATE:
+            return None
+        return (
+            f"the discriminators judge {accuracy:.1%} rightly, above {TOO_ACCURATE:.0%} the "
+            "generator learns little from them; more sounds, or a larger "
+            "hifigan.discriminator_divisor, make it harder for them"
+        )
 
     @torch.no_grad()
     def held_out_loss(self) -> float:

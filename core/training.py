@@ -9,7 +9,7 @@ run resumed from a checkpoint equals an uninterrupted one bit for bit.
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -47,6 +47,7 @@ class Trainer(ABC):
     modules: dict[str, nn.Module]  # everything with weights, by name
     optimizers: dict[str, torch.optim.Optimizer]
     packaged: str  # the module whose best weights are the result
+    patience_begins = 0  # updates done before evaluations without improvement count
 
     @abstractmethod
     def step(self, number: int) -> dict[str, Tensor]:
@@ -55,6 +56,10 @@ class Trainer(ABC):
     def drawn(self, number: int) -> list[int]:  # noqa: ARG002  # for those that draw
         """Places, among the training sounds it was given, of those in a step's batch."""
         return []
+
+    def remark(self, history: Sequence[Mapping[str, float]]) -> str | None:  # noqa: ARG002
+        """What is worth saying of the evaluations so far, one row each; None for nothing."""
+        return None
 
     @abstractmethod
     def held_out_loss(self) -> float:
@@ -108,7 +113,8 @@ class Fit:
         """Whether every step is done, or held-out loss has stopped falling."""
         if self.step >= self.steps:
             return True
-        waited = (self.step - self.best_step) // self.evaluate_every
+        since = max(self.best_step, self.trainer.patience_begins)
+        waited = (self.step - since) // self.evaluate_every
         return self.patience > 0 and waited >= self.patience
 
     def __iter__(self) -> Iterator[Progress]:

@@ -10,6 +10,26 @@ from torch import Tensor
 
 T = TypeVar("T")
 
+# A rule of thumb, not measured: HiFi-GAN's authors had 24 hours of speech.
+ENOUGH_FOR_HIFIGAN_SECONDS = 600.0
+
+
+def too_little_for_hifigan(seconds_of_audio: float) -> str | None:
+    """What to say before HiFi-GAN is trained on so little, whatever the number of sounds, or None.
+
+    >>> too_little_for_hifigan(3600.0) is None
+    True
+    """
+    if seconds_of_audio >= ENOUGH_FOR_HIFIGAN_SECONDS:
+        return None
+    minutes = seconds_of_audio / 60
+    length = f"{minutes:.1f} minutes" if minutes >= 1 else f"{seconds_of_audio:.0f} s"
+    return (
+        f"{length} of sound are little for HiFi-GAN, which wants "
+        f"{ENOUGH_FOR_HIFIGAN_SECONDS / 60:.0f} minutes or more; add sounds, or leave it out with "
+        "--set hifigan.train=false: FreeV does with less"
+    )
+
 
 @dataclass(frozen=True, eq=False)
 class WavePair:

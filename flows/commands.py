@@ -58,6 +58,7 @@ def plan(asked: Arguments) -> None:
         f"{len(made.rejected)} left out",
         *[f"  left out: {one['file']} {one['reason']}" for one in made.rejected],
         *reasons(made),
+        *made.warnings,
         f"about {minutes(made.estimate_seconds['total'])} on this machine:",
         *[
             f"  {stage:9} {minutes(seconds)}"

@@ -11,6 +11,7 @@ from core.config import BuildConfig
 from core.estimate import stage_seconds, this_machine
 from core.sizing import codebook_size, training_steps
 from core.split import divide
+from core.vocoder_data import too_little_for_hifigan
 from tasks.ingest import gather_sounds, ingest_folder, split_of
 from tasks.step import Run
 from tasks.training import one_thread
@@ -24,6 +25,7 @@ class Plan:
     sizes: dict[str, int]
     estimate_seconds: dict[str, float]
     held_out: str  # "files" or "tails"
+    warnings: list[str]
 
 
 def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
@@ -35,6 +37,10 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
     frames = [sound.samples // config.mel.hop_samples for sound in sounds.sounds]
     train, _ = divide([sound.digest for sound in sounds.sounds], frames, split)
     code_frames = sum(-(-part.frames // config.rvqvae.stack_frames) for part in train)
+    trained_seconds = (
+        sum(part.frames for part in train) * config.mel.hop_samples / config.mel.sample_rate
+    )
+    warning = too_little_for_hifigan(trained_seconds) if config.hifigan.train else None
     with one_thread():
         cpu = this_machine(torch.device("cpu"))
         device = cpu if run.device.type == "cpu" else this_machine(run.device)
@@ -51,4 +57,5 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
         },
         estimate_seconds={**estimate, "total": sum(estimate.values())},
         held_out=split.kind,
+        warnings=[] if warning is None else [warning],
     )

@@ -18,8 +18,9 @@ from core.rvqvae import RvqVae
 from core.sizing import training_steps
 from core.split import Part, Split
 from core.training import Fit
-from core.vocoder_data import WavePair
+from core.vocoder_data import WavePair, too_little_for_hifigan
 from core.warm_start import FITS
+from tasks.progress import say
 from tasks.step import Run, step
 from tasks.training import train
 from tasks.warm_start import begun
@@ -86,7 +87,7 @@ def train_freev(
     return stored(run, "freev", fit, fit.best_weights(), config, seed, begins)
 
 
-@step("hifigan", version=2)
+@step("hifigan", version=3)
 def train_hifigan(
     run: Run,
     sounds: Ref,
@@ -106,6 +107,10 @@ def train_hifigan(
             discriminators always begin anew.
     """
     pairs, held_out, digests = training_pairs(run, sounds, mels, rvqvae, mel, codec, split)
+    samples = sum(len(pair.wave) for pair in pairs[::KINDS_OF_MEL])
+    warning = too_little_for_hifigan(samples / mel.sample_rate)
+    if warning is not None:
+        say(f"hifigan: {warning}")
     trainer = HifiganTrainer(config, mel, pairs, held_out, seed, run.device)
     begins: dict[str, Any] = {}
     if parent is not None:

@@ -27,7 +27,7 @@ def train(
 
     A checkpoint is written at every evaluation and at the end; they stay until the
     step's result is stored. When the user asks to stop, one is written after the step
-    under way.
+    under way. The trainer's first remark is said.
 
     Args:
         sounds: digests of the training sounds, by the places that the trainer knows.
@@ -38,7 +38,7 @@ def train(
     if state is not None:
         fit.restore(state)
         say(f"{title}: continuing from step {state.step} of {steps}")
-    dashboard = DashboardProgress(title)
+    dashboard, remarked = DashboardProgress(title), False
     with (
         _named(title, sounds),
         _kept(fit, checkpoints),
@@ -51,6 +51,10 @@ def train(
                 note = f"held-out {update.held_out:.4f}"
                 checkpoints.save(fit.state())
                 dashboard.update(update.step, steps, note)
+                remark = None if remarked else trainer.remark(fit.history)
+                if remark is not None:
+                    remarked = True
+                    say(f"{title}: step {update.step}: {remark}")
             elif progress.due():
                 name, loss = next(iter(update.losses.items()))
                 note = f"{name} {float(loss):.4f}"

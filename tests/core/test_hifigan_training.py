@@ -8,9 +8,9 @@ import torch
 
 from core.config import HifiganConfig, MelConfig
 from core.errors import ConfigError
-from core.hifigan_training import Disguise, HifiganTrainer
+from core.hifigan_training import HifiganTrainer, accuracy_of_critics
 from core.mel import log_mel
-from core.training import Fit, step_generator
+from core.training import Fit
 from core.vocoder_data import WavePair
 
 MEL = MelConfig()
@@ -148,26 +148,6 @@ def test_misfit_shape_is_refused_before_training() -> None:
         tiny_trainer(replace(TINY, upsample_rates=(16, 16)))
 
 
-def test_disguise_moves_turns_and_scales_each_segment_within_six_decibels() -> None:
-    waves = torch.randn(64, 100)
-    disguise = Disguise.drawn(waves, step_generator(0, 0))
-    for wave, disguised, gain, shift in zip(
-        waves, disguise(waves), disguise.gain, disguise.shift_samples, strict=True
-    ):
-        torch.testing.assert_close(disguised, gain * wave.roll(int(shift)))
-    assert disguise.gain.abs().min() >= 10 ** (-6 / 20)
-    assert disguise.gain.abs().max() <= 10 ** (6 / 20)
-    assert 0.25 < (disguise.gain < 0).float().mean() < 0.75  # 4 standard deviations
-    assert len(disguise.shift_samples.unique()) > 20
-
-
-def test_disguise_passes_gradients_of_its_gain() -> None:
-    wave = torch.randn(2, 50, requires_grad=True)
-    disguise = Disguise.drawn(wave, step_generator(0, 0))
-    disguise(wave).sum().backward()
-    torch.testing.assert_close(wave.grad, disguise.gain.expand(2, 50))
-
-
 def test_a_steps_batch_depends_on_seed_and_number_alone() -> None:
     def losses(seed: int, numbers: range) -> list[float]:
         trainer = tiny_trainer(replace(TINY, warm_up_steps=100, learning_rate=0.0))
@@ -191,6 +171,41 @@ def test_critics_hear_real_and_fake_in_the_same_disguise() -> None:
     for wave in (*both.chunk(2), real_again, fake_again):
         assert torch.equal(wave, real_again)
         assert not torch.equal(wave, real)
+
+
+def evaluations(*accuracies: float) -> list[dict[str, float]]:
+    """A history of two evaluations in the warm-up and then these."""
+    warm_up = [{"step": 0.0, "held_out": 1.0}] * 2
+    return [*warm_up, *({"discriminator accuracy": one} for one in accuracies)]
+
+
+def test_critics_accuracy_is_the_mean_of_the_latest_five_evaluations() -> None:
+    assert accuracy_of_critics(evaluations(0.0, 0.5, 0.6, 0.7, 0.8, 0.9)) == pytest.approx(0.7)
+    assert accuracy_of_critics(evaluations(0.9, 0.9, 0.9, 0.9)) is None
+
+
+def test_critics_that_judge_more_than_95_percent_rightly_are_remarked_upon() -> None:
+    trainer = tiny_trainer()
+    remark = trainer.remark(evaluations(*[0.97] * 5))
+    assert remark is not None
+    assert remark.startswith("the discriminators judge 97.0% rightly")
+    assert trainer.remark(evaluations(*[0.95] * 5)) is None
+    assert trainer.remark([]) is None
+
+
+def test_the_loops_history_holds_the_critics_accuracy() -> None:
+    fit = Fit(tiny_trainer(), steps=5, evaluate_every=1)
+    for _ in fit:
+        pass
+    known = ["discriminator accuracy" in row for row in fit.history]
+    assert known == [False] * 3 + [True] * 3  # before, and two steps of warm-up
+
+
+def test_training_does_not_stop_within_the_warm_up() -> None:
+    fit = Fit(tiny_trainer(replace(TINY, learning_rate=0.0)), steps=5, evaluate_every=1, patience=1)
+    for _ in fit:
+        pass
+    assert fit.step == TINY.warm_up_steps + 1
 
 
 @pytest.mark.gpu

@@ -97,6 +97,12 @@ def test_patience_stops_after_so_many_evaluations_without_improvement() -> None:
     assert fit.finished
 
 
+def test_patience_begins_where_the_trainer_says() -> None:
+    trainer = Scripted([5, 4, 6, 6, 6, 6])
+    trainer.patience_begins = 4
+    assert run(Fit(trainer, steps=50, evaluate_every=2, patience=2))[-1] == (8, 6)
+
+
 def test_without_patience_every_step_is_done() -> None:
     fit = Fit(Scripted([5.0] * 6), steps=10, evaluate_every=2)
     assert len(run(fit)) == 10

@@ -5,7 +5,7 @@ import torch
 
 from core.config import MelConfig
 from core.mel import silence
-from core.vocoder_data import WavePair, draw_segments, segment
+from core.vocoder_data import WavePair, draw_segments, segment, too_little_for_hifigan
 
 HOP, SILENCE = 4, -11.5129
 
@@ -71,3 +71,10 @@ def test_segment_is_a_copy() -> None:
     wave += 1
     assert pair.log_mel[0, 0] == 0
     assert pair.wave[0] == 0
+
+
+def test_little_sound_is_said_in_minutes_and_enough_is_not() -> None:
+    said = too_little_for_hifigan(402.0)
+    assert said is not None
+    assert said.startswith("6.7 minutes of sound are little for HiFi-GAN")
+    assert too_little_for_hifigan(600.0) is None

@@ -31,6 +31,7 @@ def test_a_plan_has_the_contracts_keys(few_sounds: str, own_store: str, capsys: 
     assert list(estimate) == [*stages, "total"]
     assert estimate["total"] == pytest.approx(sum(estimate[stage] for stage in stages))
     assert list(Path(own_store, "models").iterdir()) == []
+    assert plan["warnings"] == []
 
 
 def test_a_plan_for_a_person_names_what_is_left_out(
@@ -41,6 +42,17 @@ def test_a_plan_for_a_person_names_what_is_left_out(
     out = capsys.readouterr().out
     assert "3 usable sounds, 1.5 s in all; 1 left out" in out
     assert "left out: empty.wav is empty" in out
+
+
+def test_a_plan_warns_of_too_little_sound_only_where_hifigan_is_trained(
+    few_sounds: str, own_store: str, capsys: Capture
+) -> None:
+    arguments = ["plan", few_sounds, "--store", own_store, "--preset", "tiny"]
+    (warning,) = answered(capsys, *arguments)["warnings"]
+    assert warning.startswith("1 s of sound are little for HiFi-GAN")
+    assert main(arguments) == 0
+    assert warning in capsys.readouterr().out.splitlines()
+    assert answered(capsys, *arguments, "--set", "hifigan.train=false")["warnings"] == []
 
 
 def test_a_setting_changes_the_plan(few_sounds: str, own_store: str, capsys: Capture) -> None:
