@@ -63,9 +63,25 @@ def seconds_in_turns(ours: Work, theirs: Work, times: int = 9) -> tuple[float, f
     Returns:
         median seconds of ours, of theirs, and how many of ours fit into one of theirs.
     """
+    return _in_turns(ours, theirs, times, seconds_once)
+
+
+def core_seconds_in_turns(ours: Work, theirs: Work, times: int = 3) -> tuple[float, float, float]:
+    """`seconds_in_turns` on one thread, in seconds of its core: for where a machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _in_turns(ours, theirs, times, _core_seconds_once)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _in_turns(
+    ours: Work, theirs: Work, times: int, once: Callable[[Work], float]
+) -> tuple[float, float, float]:
     ours()
     theirs()
-    pairs = [(seconds_once(ours), seconds_once(theirs)) for _ in range(times)]
+    pairs = [(once(ours), once(theirs)) for _ in range(times)]
     return (
         statistics.median(pair[0] for pair in pairs),
         statistics.median(pair[1] for pair in pairs),
