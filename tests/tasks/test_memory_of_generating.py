@@ -25,6 +25,9 @@ from tasks.generate import Wish, generated
 from tasks.package import package_model
 
 pytestmark = pytest.mark.slow
+# Measured: 3.6 % more with HiFi-GAN, less with the others. With nothing bounded it is 17 % with
+# HiFi-GAN and 60 % with BigVGAN; what an allocator keeps differs by some percent.
+MOST_GROWTH = 1.1
 ON_LINUX = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="memory is counted by Linux"
 )
@@ -90,7 +93,7 @@ def held_after_each(model: str, folder: Path, out: Path) -> list[float]:
 def test_ten_requests_hold_no_more_than_two(vocoder: str, full_sized: Path, tmp_path: Path) -> None:
     with get_context("spawn").Pool(1) as process:
         held = process.apply(held_after_each_of_own, (str(full_sized), vocoder, tmp_path))
-    assert held[9] < 1.05 * held[1]
+    assert held[9] < MOST_GROWTH * held[1]
 
 
 @ON_LINUX
@@ -101,5 +104,5 @@ def test_ten_requests_of_bigvgan_hold_no_more_than_two(model: Model, tmp_path: P
     torch.save({"generator": weights}, folder / "bigvgan_generator.pt")
     with get_context("spawn").Pool(1) as process:
         *held, freed = process.apply(held_after_each, (str(model.path), folder, tmp_path / "out"))
-    assert held[9] < 1.05 * held[1]
+    assert held[9] < MOST_GROWTH * held[1]
     assert freed < held[9] - 200
