@@ -13,6 +13,10 @@ from core.prior import UNKNOWN, Conditions, Prior
 from core.training import step_generator
 
 LONGEST_NATURAL = 1300  # code frames, 30 s: where a sound without an end of its own is cut
+# Of logits, for creativity 1: errors of what was drawn add up, and at 1.0 new sounds are a little
+# more restless than real ones. Over five sets the ratio falls from 1.04 to 0.99 at 0.9, of 50
+# mixed sounds from 1.13 to 1.06; Frechet distance, density and coverage stay.
+NATURAL_TEMPERATURE = 0.9
 OVERTIME = 1.5  # of its told length, after which a sound that does not end is cut
 
 
@@ -42,7 +46,7 @@ class Sampling:
     def at(self, level: int) -> Freedom:
         """Temperature, top-k and top-p of one level."""
         return (
-            self.temperature[min(level, len(self.temperature) - 1)],
+            NATURAL_TEMPERATURE * self.temperature[min(level, len(self.temperature) - 1)],
             self.top_k[min(level, len(self.top_k) - 1)],
             self.top_p[min(level, len(self.top_p) - 1)],
         )

@@ -27,7 +27,7 @@ from tasks.step import Run, step
 BATCH_SOUNDS = 16
 
 
-@step("judge", version=4)
+@step("judge", version=5)
 def judge(
     run: Run,
     sounds: Ref,
