@@ -248,16 +248,15 @@ def test_sound_ends_by_itself_after_its_prompt_and_never_in_it() -> None:
 @torch.no_grad()
 def test_drawing_the_likeliest_codes_follows_the_teacher_forced_logits() -> None:
     model, told = prior(), conditions(0.7)
-    for parameter in model.parameters():
-        parameter.mul_(2)  # so that it does not settle on one code
+    model.stays.sub_(4)  # so that it does not settle on one code
     for parameter in (model.rank, model.label.weight, model.style_in):
-        parameter.div_(2 * TOLD_GAIN)
+        parameter.div_(TOLD_GAIN)
     codes = sample_codes(model, [1], Sampling(top_k=(1,)), [20], told, exact=True)[0][None]
     previous = torch.cat([torch.zeros_like(codes[:, :1]), codes[:, :-1]], dim=1)
     frame, left = torch.arange(20)[None], 20 - torch.arange(20)[None]
     logits = model.logits(previous, frame, left, model.told(told), codes)
     assert torch.equal(logits[..., :8].argmax(-1), codes)
-    assert len(codes[0].unique(dim=0)) > 1
+    assert len(codes.unique()) > 3
 
 
 def test_sampling_leaves_the_global_generator_alone() -> None:
