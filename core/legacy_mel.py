@@ -26,7 +26,6 @@ LEAST_POWER = 1e-30  # the power of a magnitude at the mel contract's floor is 1
 
 @dataclass(frozen=True)
 class LegacyMelConfig:
-    mel_type: str = "htk_log1p"
     sample_rate: int = 48_000
     fft_samples: int = 2048  # window length too
     hop_samples: int = 512

@@ -2,15 +2,17 @@
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from artifacts.code_table import read_codes, sequences
+from artifacts.code_table import Role, read_codes, sequences
 from artifacts.parent import Parent
 from artifacts.refs import Ref
+from artifacts.store import Store
 from artifacts.weights import load_weights, weights_bytes
 from core.code_windows import CodeSequence
 from core.config import PriorConfig
@@ -100,6 +102,52 @@ def nats_of_old_and_new(
     return {"old": of(True), "new": of(False)}
 
 
+@dataclass(frozen=True)
+class PriorData:
+    """All that the prior is trained on and judged by."""
+
+    originals: list[CodeSequence]
+    held_out: list[CodeSequence]
+    augmented: list[CodeSequence]
+    whole: list[CodeSequence]  # empty where whole sounds are held out
+    scale: Tensor  # (4, QUANTILES) of the descriptors
+    labels: list[str]
+    digests: list[str]  # of the sounds, by their places in the set; "" where held out
+
+    @classmethod
+    def read(cls, store: Store, codes: Ref, labels: Ref) -> "PriorData":
+        path, named = store.path(codes.digest), store.read_json(labels.digest)
+        assert isinstance(named, dict)
+        rows = read_codes(path, "train")
+        scale = scales([torch.from_numpy(row.descriptors) for row in rows])
+        digest_of = {row.sound: row.digest for row in rows}
+
+        def of(role: Role) -> list[CodeSequence]:
+            return sequences(path, role, named["of"], scale)
+
+        originals, held_out = of("train"), of("held_out")
+        if not any(one.ends for one in originals):  # of tails: how sounds end has not been heard
+            held_out = [one.without_end() for one in held_out]
+        digests = [digest_of.get(place, "") for place in range(max(digest_of) + 1)]
+        parts = (originals, held_out, of("augmented"), of("whole"))
+        return cls(*parts, scale, named["names"], digests)
+
+    @property
+    def packaged(self) -> list[CodeSequence]:
+        """What the prior that is packaged has heard."""
+        return self.whole or self.originals
+
+    def untrained(self, codebooks: Tensor, config: PriorConfig, seed: int) -> Prior:
+        """One that knows what counting says, and nothing else."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(step_seed(seed, 0, "prior weights"))
+            prior = Prior(codebooks, config, self.scale, labels=len(self.labels))
+        prior.examples = examples(prior, self.packaged)
+        counted = stay_logits(self.packaged, prior.levels, prior.codebook_size)
+        prior.stays.data.copy_(counted)
+        return prior
+
+
 @step("prior", version=7)
 def train_prior(
     run: Run,
@@ -119,52 +167,35 @@ def train_prior(
         parent: the model to go on from; its prior is the start where it fits.
     """
     store, device = run.store, run.device
-    path = store.path(codes.digest)
-    named = store.read_json(labels.digest)
-    assert isinstance(named, dict)
-    of: list[int] = named["of"]
-    rows = read_codes(path, "train")
-    scale = scales([torch.from_numpy(row.descriptors) for row in rows])
-    digest_of = {row.sound: row.digest for row in rows}
-    digests = [digest_of.get(place, "") for place in range(max(digest_of) + 1)]
-    originals, held_out = (sequences(path, role, of, scale) for role in ("train", "held_out"))
-    if not any(one.ends for one in originals):  # of tails: how sounds end has not been heard
-        held_out = [one.without_end() for one in held_out]
-    augmented, whole = (sequences(path, role, of, scale) for role in ("augmented", "whole"))
+    data = PriorData.read(store, codes, labels)
+    originals, held_out, whole = data.originals, data.held_out, data.whole
     codebooks = load_weights(store, rvqvae.parts["weights"])["codebooks"]
     steps = training_steps(sum(len(one.codes) for one in originals), config.steps)
-
-    def fresh() -> Prior:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(step_seed(seed, 0, "prior weights"))
-            prior = Prior(codebooks, config, scale, labels=len(named["names"]))
-        prior.examples = examples(prior, whole or originals)
-        prior.stays.data.copy_(stay_logits(whole or originals, prior.levels, prior.codebook_size))
-        return prior
-
-    model = fresh()
+    model = data.untrained(codebooks, config, seed)
     begins: dict[str, Any] = {}
     if parent is not None:
-        begins = begun_prior(run, parent, rvqvae, model, named["names"], bool(whole))
-    trainer = PriorTrainer(model, steps, originals, augmented, held_out, seed, device)
-    fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, digests)
+        begins = begun_prior(run, parent, rvqvae, model, data.labels, bool(whole))
+    trainer = PriorTrainer(model, steps, originals, data.augmented, held_out, seed, device)
+    fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, data.digests)
     model.load_state_dict(fit.best)
     unigram, bigram = (
         count(originals, held_out, codebooks.shape[1]) for count in (unigram_nats, bigram_nats)
     )
     held_out_nats = nats_per_level(model, held_out, device)
     train_nats = nats_per_level(model, originals, device)
-    label_nats = nats_of_labels(model, held_out, device) if named["names"] else {}
+    label_nats = nats_of_labels(model, held_out, device) if data.labels else {}
     if parent is not None:
         heard = Parent(store, parent).heard
-        is_old = [heard.knows(row.digest) for row in read_codes(path, "held_out")]
+        is_old = [
+            heard.knows(row.digest) for row in read_codes(store.path(codes.digest), "held_out")
+        ]
         begins["nats_of"] = nats_of_old_and_new(model, held_out, is_old, device)
     if whole:
-        model = fresh()
+        model = data.untrained(codebooks, config, seed)
         refit_steps = max(1, fit.best_step)
-        again = PriorTrainer(model, steps, whole, augmented, whole, seed, device)
-        train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps, digests)
-    lengths = [len(one.codes) for one in (whole or originals)]
+        again = PriorTrainer(model, steps, whole, data.augmented, whole, seed, device)
+        train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps, data.digests)
+    lengths = [len(one.codes) for one in data.packaged]
     record = {
         "config": dataclasses.asdict(config),
         "seed": seed,
@@ -184,7 +215,7 @@ def train_prior(
         },
         "longest_frames": min(max(lengths), LONGEST_NATURAL),
         "median_frames": float(np.median(lengths)),
-        "labels": named["names"],
+        "labels": data.labels,
         "label_nats": label_nats,
         "history": fit.history,
         **begins,
