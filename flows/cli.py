@@ -35,6 +35,7 @@ def parser() -> Parser:
     _plan(commands.add_parser("plan", help="what a build would make, and how long it takes"))
     _build(commands.add_parser("build", help="make a model from a folder of sounds"))
     _generate(commands.add_parser("generate", help="make new sounds with a model"))
+    _vocode(commands.add_parser("vocode", help="play mels that another program made"))
     for name, text in {
         "inspect": "show a model's card",
         "verify": "check a model file, every byte of it",
@@ -117,6 +118,23 @@ def _generate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--diversity", default="1", metavar="P", help="only the likeliest codes up to this share"
     )
+    _sound_files(command)
+
+
+def _vocode(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="MODEL", help="a .distill file or a library name")
+    command.add_argument("mels", metavar="MEL.npy", nargs="+", help="bands by frames, natural log")
+    command.add_argument(
+        "--mel-type",
+        default="slaney_logclamp",
+        choices=["slaney_logclamp", "htk_log1p"],
+        help="BigVGAN's mel (default), or log1p of HTK mel power at 48 kHz",
+    )
+    _sound_files(command)
+
+
+def _sound_files(command: argparse.ArgumentParser) -> None:
+    """Who plays, and what is written."""
     command.add_argument(
         "--vocoder",
         default="auto",

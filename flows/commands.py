@@ -1,9 +1,6 @@
 """What each command of the command line does once its options are parsed."""
 
-import argparse
 import dataclasses
-import json
-import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,14 +14,15 @@ from artifacts.manifest import Manifest, names_at, number_at, text_at
 from artifacts.out_folder import ready_folder
 from artifacts.package import read_manifest, verify_package
 from artifacts.parent import unpacked
-from artifacts.store import Store, write_atomically
-from artifacts.upkeep import problems, remove, sizes, total_size, unneeded
+from artifacts.store import write_atomically
 from artifacts.verdict import gates, origin, plain
 from core.controls import Controls
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
 from core.sampling import Sampling
+from flows.answers import Arguments, show
+from flows.cache_command import cache
 from flows.prefect_api import prefect_session, reachable_api
 from tasks.generate import Wish, fresh_seed, generated
 from tasks.ingest import none_usable
@@ -32,17 +30,9 @@ from tasks.interrupt import stop_if_asked, stoppable
 from tasks.plan import Plan, make_plan
 from tasks.progress import say
 from tasks.step import Run
+from tasks.vocode import Vocoding, vocoded
 
-Arguments = argparse.Namespace
 Number = TypeVar("Number", int, float)
-
-
-def show(asked: Arguments, data: dict[str, Any], lines: list[str]) -> None:
-    """The result on stdout: one JSON object, or lines for a person."""
-    if asked.json:
-        print(json.dumps(data, ensure_ascii=False, allow_nan=False), flush=True)
-    else:
-        print("\n".join(lines), flush=True)
 
 
 def plan(asked: Arguments) -> None:
@@ -205,8 +195,17 @@ def generate(asked: Arguments) -> None:
                 device=asked.device,
                 store=asked.store,
             )
-    lines = [f"{one['path']}  {one['seconds']:.2f} s" for one in made["sounds"]]
-    show(asked, made, lines)
+    show(asked, made, sound_lines(made))
+
+
+def vocode(asked: Arguments) -> None:
+    wish = Vocoding(asked.mel_type, asked.vocoder, asked.bigvgan_dir, asked.rate, asked.format)
+    made = vocoded(asked.model, asked.mels, wish, asked.out, asked.device, asked.store)
+    show(asked, made, sound_lines(made))
+
+
+def sound_lines(made: dict[str, Any]) -> list[str]:
+    return [f"{one['path']}  {one['seconds']:.2f} s" for one in made["sounds"]]
 
 
 def seconds_asked(text: str) -> float | None:
@@ -263,55 +262,6 @@ def compare(asked: Arguments) -> None:
     show(asked, data, [f"report  {data['report']}", f"{len(data['clips'])} clips beside it"])
 
 
-def cache(asked: Arguments) -> None:
-    store = Library.at(asked.store).store
-    match asked.action:
-        case "info":
-            by_folder = {name: dataclasses.asdict(one) for name, one in sizes(store).items()}
-            total = sum(one["bytes"] for one in by_folder.values())
-            names = Library(store).names()
-            data = {
-                "store": str(store.folder),
-                "bytes": total,
-                "folders": by_folder,
-                "models": names,
-            }
-            lines = [
-                f"{store.folder}: {megabytes(total)}, models: {', '.join(names) or 'none yet'}",
-                *[
-                    f"  {name:12} {one['files']:7} files {megabytes(one['bytes']):>12}"
-                    for name, one in by_folder.items()
-                ],
-            ]
-            show(asked, data, lines)
-        case "verify":
-            found = problems(store)
-            show(asked, {"ok": not found, "problems": found}, found or ["the store is whole"])
-            if found:
-                sys.exit(2)
-        case "prune":
-            prune(asked, store)
-
-
-def prune(asked: Arguments, store: Store) -> None:
-    if not 0 <= asked.days < math.inf:
-        raise ConfigError(f"--days cannot be {asked.days:g}; give 0 or more")
-    paths = unneeded(store, asked.days)
-    size = remove(store, paths) if asked.yes else total_size(paths)
-    data = {
-        "deleted": asked.yes,
-        "files": [str(path.relative_to(store.folder)) for path in paths],
-        "bytes": size.bytes,
-    }
-    what = f"{size.files} files, {megabytes(size.bytes)}, that no model in the library needs"
-    hint = f"would delete {what}; with --yes it does"
-    show(asked, data, [f"deleted {what}" if asked.yes else hint])
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
-
-
 def write_demo_sounds(asked: Arguments) -> None:
     folder = ready_folder(Path(asked.folder))
     paths = []
@@ -326,6 +276,7 @@ COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "plan": plan,
     "build": build,
     "generate": generate,
+    "vocode": vocode,
     "inspect": inspect,
     "verify": verify,
     "compare": compare,

@@ -37,6 +37,14 @@ MOST_SECONDS = 600.0
 RATES = (8_000, 384_000)
 
 
+def check_rate(sample_rate: int) -> None:
+    """Raises ConfigError: no file of that rate is written."""
+    if not RATES[0] <= sample_rate <= RATES[1]:
+        raise ConfigError(
+            f"a sample rate of {sample_rate} Hz cannot be written; ask for {RATES[0]} to {RATES[1]}"
+        )
+
+
 @dataclass(frozen=True)
 class Wish:
     """What to generate."""
@@ -61,11 +69,7 @@ class Wish:
                 f"a sound of {self.seconds} s cannot be made; ask for auto or 0.05 to "
                 f"{MOST_SECONDS:.0f}"
             )
-        if not RATES[0] <= self.sample_rate <= RATES[1]:
-            raise ConfigError(
-                f"a sample rate of {self.sample_rate} Hz cannot be written; ask for "
-                f"{RATES[0]} to {RATES[1]}"
-            )
+        check_rate(self.sample_rate)
         if not 0 <= self.seed < 2**62:
             raise ConfigError(f"seed {self.seed} is out of range; give 0 or more, below 2^62")
 

@@ -18,6 +18,7 @@ from artifacts.store import sha256_of
 
 pytestmark = pytest.mark.slow
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 STAGES = [
     "ingest", "mels", "rvqvae", "codes", "texture", "prior", "judge", "vocoder", "validate",
     "package",
@@ -67,6 +68,24 @@ def test_inspect_shows_every_key_of_the_contract(
     assert card["vocoder"] in metrics["vocoders"]
     assert all(set(gate) >= {"value", "limit", "passed"} for gate in card["gates"].values())
     assert card["train"]["files"] == 16
+
+
+def test_vocode_plays_a_legacy_mel(
+    distill: Distill, built: dict, store: Path, tmp_path: Path
+) -> None:
+    with np.load(GOLDEN / "mel_torchaudio_htk_log1p_48k.npz") as arrays:
+        np.save(tmp_path / "old.npy", arrays["mel_log1p"])
+        seconds = arrays["audio"].size / 48_000
+    out = tmp_path / "out"
+    asked = ("--mel-type", "htk_log1p", "--format", "flac", "--out", out, "--store", store)
+    answer = distill("vocode", "kit", tmp_path / "old.npy", *asked, "--json").json
+    (sound,) = answer["sounds"]
+    assert sound["path"] == str(out / "old.flac")
+    assert sound["vocoder"] == distill("inspect", "kit", "--store", store, "--json").json["vocoder"]
+    wave, rate = soundfile.read(sound["path"])
+    assert rate == 48_000
+    assert len(wave) / rate == pytest.approx(seconds, abs=0.03)
+    assert wave.std() > 0.01
 
 
 def test_rebuild_after_rename_and_touch_makes_nothing(
