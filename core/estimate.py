@@ -13,10 +13,10 @@ import torch
 from core.config import BuildConfig
 from core.sizing import training_steps
 
-REFERENCE_PROBE_SECONDS = 0.0025
+REFERENCE_PROBE_SECONDS = 0.00176
 PROBES = 50
 SECONDS_PER_STEP = {
-    "rvqvae": 0.060, "texture": 0.045, "prior": 0.35, "freev": 0.25, "hifigan": 0.55
+    "rvqvae": 0.079, "texture": 0.043, "prior": 0.31, "freev": 0.27, "hifigan": 0.55
 }  # fmt: skip
 
 
@@ -60,10 +60,10 @@ def stage_seconds(
         "ingest": 0.005 * seconds_of_audio,
         "mels": 0.003 * seconds_of_audio,
         "rvqvae": 0.0006 * code_frames + batch * nets * step["rvqvae"],
-        "codes": 0.001 * copies * seconds_of_audio,
+        "codes": 0.0013 * copies * seconds_of_audio,
         "texture": texture_batch * steps(config.texture.steps) * step["texture"],
         "prior": prior_batch * step["prior"] * steps(config.prior.steps),
-        "judge": 1.0 + 0.1 * config.validate.generated,
+        "judge": 1.0 + 0.05 * config.validate.generated,
         "vocoder": freev.train * segments * steps(freev.steps) * step["freev"]
         + hifigan.train * critics * hifigan.steps * step["hifigan"],
         "validate": 0.9 * config.validate.most_sounds + 0.5 * config.validate.previews,
