@@ -147,6 +147,7 @@ class HifiganConfig:
     stft_weight: float = 15.0
     feature_weight: float = 2.0
     learning_rate: float = 2e-4
+    warm_up_rate_factor: float = 5.0  # times that at the first step, falling to 1 with the warm-up
     last_rate_share: float = 0.05  # of the generator's learning rate, at the last step
     last_critic_rate_share: float = 0.02  # lower: a small set is soon learnt by heart
     patience_evaluations: int = 40  # without a better held-out mel, training stops

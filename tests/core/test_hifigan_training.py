@@ -99,15 +99,29 @@ def test_training_neither_reads_nor_moves_the_global_generator() -> None:
     assert not changed(second, weights(first))
 
 
-def test_learning_rates_fall_from_each_networks_own_first_update() -> None:
-    config = replace(TINY, learning_rate=1.0, last_rate_share=0.5, last_critic_rate_share=0.1)
+@pytest.mark.parametrize(
+    ("number", "of_generator", "of_critics"),
+    [
+        (0, 9.0, None),
+        (2, 3.0, None),  # halfway through the warm-up
+        (4, 1.0, 1.0),
+        (7, 0.5**0.5, 0.1**0.5),  # and through the rest
+        (9, 0.5 ** (5 / 6), 0.1 ** (5 / 6)),
+    ],
+)
+def test_learning_rates_fall_with_the_warm_up_and_then_to_their_last_shares(
+    number: int, of_generator: float, of_critics: float | None
+) -> None:
+    config = replace(
+        TINY, warm_up_steps=4, steps=10, learning_rate=1e-3, warm_up_rate_factor=9.0,
+        last_rate_share=0.5, last_critic_rate_share=0.1,
+    )  # fmt: skip
     trainer = tiny_trainer(config)
-    trainer.step(3)
-    rates = {name: opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
-    own = (3 - TINY.warm_up_steps) / (TINY.steps - TINY.warm_up_steps)
-    assert rates == pytest.approx(
-        {"generator": 0.5 ** (3 / TINY.steps), "discriminators": 0.1**own}
-    )
+    trainer.step(number)
+    rates = {name: one.param_groups[0]["lr"] for name, one in trainer.optimizers.items()}
+    assert rates["generator"] == pytest.approx(1e-3 * of_generator)
+    if of_critics is not None:  # before, they stand still
+        assert rates["discriminators"] == pytest.approx(1e-3 * of_critics)
 
 
 def test_generator_loss_carries_each_configured_weight_once() -> None:

@@ -92,6 +92,7 @@ SETTINGS: dict[str, Stages] = {
     **rows(HIFIGAN, "hifigan", "resblock_dilations mel_bands discriminator_divisor"),
     **rows(HIFIGAN, "hifigan", "discriminator_scales discriminator_periods mel_weight"),
     **rows(HIFIGAN, "hifigan", "stft_weight feature_weight learning_rate last_rate_share"),
+    **rows(HIFIGAN, "hifigan", "warm_up_rate_factor"),
     **rows(HIFIGAN, "hifigan", "last_critic_rate_share patience_evaluations batch_segments"),
     **rows(HIFIGAN, "hifigan", "segment_frames warm_up_steps steps evaluate_every_steps"),
     **rows(VALIDATED, "validate", "most_sounds most_seconds report_sounds previews"),
