@@ -84,6 +84,7 @@ class PriorConfig:
     speeds: tuple[float, ...] = (0.8, 0.87, 0.91, 0.95, 1.05, 1.1, 1.15, 1.25)  # of copies
     equalisers: int = 16  # more copies, at the sound's own speed
     augmented_share: float = 0.8  # of the training draws
+    late_augmented_share: float = 0.25  # of the last of them (see core.prior_training)
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     batch_frames: int = 2048

@@ -56,7 +56,13 @@ def preset(name: str, seed: int = 0) -> BuildConfig:
                 validate=change(base.validate, most_sounds=3, most_seconds=2.0, generated=8),
             )
         case "quick":
-            return change(base, preset="quick", hifigan=change(base.hifigan, train=False))
+            # The joint stage gained 0.5 % at most, mostly nothing, on 18 trainings of 5 sets.
+            return change(
+                base,
+                preset="quick",
+                rvqvae=change(base.rvqvae, joint_steps=0),
+                hifigan=change(base.hifigan, train=False),
+            )
         case "standard":
             return change(
                 base,

@@ -10,6 +10,8 @@ from core.prior import Prior
 from core.prior_scores import nats, nats_per_level
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
+LATE = 0.7  # of the steps, after which a prior that settles hears mostly originals
+
 
 def corrupted(
     codes: Tensor, share: float, codebook_size: int, generator: torch.Generator
@@ -20,7 +22,17 @@ def corrupted(
 
 
 class PriorTrainer(Trainer):
-    """Trains on the originals and, for config.augmented_share of the draws, on their copies."""
+    """Trains on the originals and, for config.augmented_share of the draws, on their copies.
+
+    Copies are not quite what new sounds shall be, equalised ones above all. A prior that
+    settles draws fewer of them for the last 30 % of its steps: of 195 sounds the density of
+    new ones rose from 0.78 to 0.88 (held-out real ones have 0.91), at the same nats. With none
+    at all it began to copy: 1.1 % of the runs of 8 codes, not 0.1 %. On few sounds it learns by
+    heart what it settles on: of 5 drones nats rose from 19.9 to 20.1.
+
+    Args:
+        settles: whether it does so.
+    """
 
     packaged = "prior"
 
@@ -33,7 +45,9 @@ class PriorTrainer(Trainer):
         held_out: Sequence[CodeSequence],
         seed: int,
         device: torch.device,
+        settles: bool = False,
     ):
+        self.settles = settles
         self.prior, self.steps, self.seed, self.device = prior.to(device), steps, seed, device
         self.config = prior.config
         self.originals = CodeWindows(originals, self.prior)
@@ -55,7 +69,7 @@ class PriorTrainer(Trainer):
 
     def step(self, number: int) -> dict[str, Tensor]:
         generator = step_generator(self.seed, number, "prior")
-        batch, altered = self._draw(generator)
+        batch, altered = self._draw(generator, number)
         batch = batch.but_told(self.config.told_share, generator)
         heard = corrupted(
             batch.previous, self.config.corruption, self.prior.codebook_size, generator
@@ -89,13 +103,16 @@ class PriorTrainer(Trainer):
         optimizer.step()
         return {"nats_per_frame": loss.detach(), "gradient_norm": norm}
 
-    def _draw(self, generator: torch.Generator) -> tuple[CodeBatch, bool]:
+    def _draw(self, generator: torch.Generator, number: int) -> tuple[CodeBatch, bool]:
         """A batch, and whether it is of copies."""
-        altered = float(torch.rand((), generator=generator)) < self.config.augmented_share
+        late = self.settles and number >= LATE * self.steps
+        share = self.config.late_augmented_share if late else self.config.augmented_share
+        altered = float(torch.rand((), generator=generator)) < share
         return (self.augmented if altered else self.originals).draw(generator), altered
 
     def drawn(self, number: int) -> list[int]:
-        return list(self._draw(step_generator(self.seed, number, "prior"))[0].sounds)
+        batch, _ = self._draw(step_generator(self.seed, number, "prior"), number)
+        return list(batch.sounds)
 
     def held_out_loss(self) -> float:
         """Held-out nats a code frame, all levels summed."""

@@ -15,6 +15,7 @@ ZERO_ALLOWED = {
     "rvqvae.codebook_size", "rvqvae.augmented_copies", "rvqvae.codebook_passes", "rvqvae.dropout",
     "rvqvae.decoder_steps", "rvqvae.joint_steps", "rvqvae.vae_steps", "rvqvae.vae_beta",
     "prior.dropout", "prior.corruption", "prior.equalisers", "prior.augmented_share",
+    "prior.late_augmented_share",
     "prior.weight_decay", "prior.told_share", "texture.steps", "griffinlim.iterations",
     "griffinlim.momentum",
     "freev.inversion_updates", "freev.stft_weight", "hifigan.warm_up_steps",
@@ -23,7 +24,8 @@ ZERO_ALLOWED = {
 }  # fmt: skip
 SHARES = {
     "split.held_out_fraction", "split.tail_fraction", "rvqvae.dropout", "prior.dropout",
-    "prior.corruption", "prior.augmented_share", "prior.told_share", "ingest.peak",
+    "prior.corruption", "prior.augmented_share", "prior.late_augmented_share", "prior.told_share",
+    "ingest.peak",
     "griffinlim.momentum",
 }  # fmt: skip
 EMPTY_ALLOWED = {"prior.speeds"}

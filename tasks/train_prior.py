@@ -148,7 +148,7 @@ class PriorData:
         return prior
 
 
-@step("prior", version=7)
+@step("prior", version=8)
 def train_prior(
     run: Run,
     codes: Ref,
@@ -175,7 +175,9 @@ def train_prior(
     begins: dict[str, Any] = {}
     if parent is not None:
         begins = begun_prior(run, parent, rvqvae, model, data.labels, bool(whole))
-    trainer = PriorTrainer(model, steps, originals, data.augmented, held_out, seed, device)
+    trainer = PriorTrainer(
+        model, steps, originals, data.augmented, held_out, seed, device, settles=not whole
+    )
     fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, data.digests)
     model.load_state_dict(fit.best)
     unigram, bigram = (

@@ -60,7 +60,8 @@ def train(
                 note = f"{name} {float(loss):.4f}"
             progress.update(update.step, note)
     best = f"best {fit.best_loss:.4f} at step {fit.best_step}"
-    say(f"{title}: {fit.step} steps, loss {fit.history[0]['held_out']:.4f} at first, {best}")
+    if steps:
+        say(f"{title}: {fit.step} steps, loss {fit.history[0]['held_out']:.4f} at first, {best}")
     return fit
 
 

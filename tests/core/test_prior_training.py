@@ -142,11 +142,14 @@ def test_training_neither_reads_nor_moves_the_global_generator() -> None:
     assert torch.equal(second.step(0)["nats_per_frame"], loss)
 
 
-def test_augmented_copies_come_up_by_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = PriorConfig(hidden=8, batch_frames=8, window_frames=8, augmented_share=0.25)
+def shares_of_copies(settles: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
+    """Of the first 70 % of the steps and of the rest; a copy is a sound of ones."""
+    config = PriorConfig(
+        hidden=8, batch_frames=8, window_frames=8, augmented_share=0.25, late_augmented_share=0.75
+    )
     originals, copies = [sequence(*[0] * 8, ends=False)], [sequence(*[1] * 8, ends=False)]
     prior = Prior(torch.randn(1, 4, 3), config)
-    trainer = PriorTrainer(prior, 200, originals, copies, originals, 0, CPU)
+    trainer = PriorTrainer(prior, 300, originals, copies, originals, 0, CPU, settles)
     batches: list[CodeBatch] = []
     draw = CodeWindows.draw
 
@@ -155,10 +158,25 @@ def test_augmented_copies_come_up_by_their_share(monkeypatch: pytest.MonkeyPatch
         return batches[-1]
 
     monkeypatch.setattr(CodeWindows, "draw", noted)
-    for number in range(200):
+    for number in range(300):
         trainer.step(number)
-    share = sum(int(batch.targets[0, 0, 0]) for batch in batches) / 200
-    assert share == pytest.approx(0.25, abs=0.1)  # sd .03
+        assert trainer.drawn(number) == list(batches.pop().sounds)
+    heard = [int(batch.targets[0, 0, 0]) for batch in batches]
+    return sum(heard[:210]) / 210, sum(heard[210:]) / 90
+
+
+def test_augmented_copies_come_up_by_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, rest = shares_of_copies(False, monkeypatch)
+    assert first == pytest.approx(0.25, abs=0.1)  # sd .03
+    assert rest == pytest.approx(0.25, abs=0.15)  # sd .05
+
+
+def test_a_prior_that_settles_meets_them_by_another_share_at_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, rest = shares_of_copies(True, monkeypatch)
+    assert first == pytest.approx(0.25, abs=0.1)
+    assert rest == pytest.approx(0.75, abs=0.15)
 
 
 @pytest.mark.parametrize(("share", "heard"), [(0.0, False), (0.999, True)])

@@ -82,7 +82,7 @@ SETTINGS: dict[str, Stages] = {
     **rows(CODES, "prior", "speeds equalisers"),  # the copies that it learns from
     **rows(PRIOR, "prior", "hidden dropout corruption augmented_share learning_rate"),
     **rows(PRIOR, "prior", "weight_decay batch_frames window_frames steps evaluate_every_steps"),
-    **rows(PRIOR, "prior", "told_share"),
+    **rows(PRIOR, "prior", "told_share late_augmented_share"),
     **rows(VALIDATED, "griffinlim", "iterations momentum inversion_updates"),  # none is judged
     **rows(VALIDATED, "freev", "train"),  # from on to off: one player less
     **rows(FREEV, "freev", "channels hidden blocks learning_rate batch_segments segment_frames"),
