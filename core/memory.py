@@ -1,7 +1,9 @@
-"""Giving memory back to the system, which the C library keeps for later otherwise."""
+"""Giving memory back to the system, and knowing when there is none."""
 
 import ctypes
 import gc
+
+import torch
 
 
 def give_back_memory() -> None:
@@ -13,3 +15,10 @@ def give_back_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether that is what the error says; torch has no type of its own for it on a CPU."""
+    return isinstance(
+        error, MemoryError | torch.OutOfMemoryError
+    ) or "can't allocate memory" in str(error)

@@ -176,6 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         further = ", the same command goes on from there" if asked.command == "build" else ""
         print(f"distill: interrupted; what was done is kept{further}", file=sys.stderr)
         return INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        from core.memory import out_of_memory
+
+        if not out_of_memory(error):
+            raise
+        print(
+            "distill: error: there is too little memory for this; close other programs, or ask "
+            "for less at once (fewer --seconds, another --vocoder); what was done is kept",
+            file=sys.stderr,
+        )
+        return WRONG_INPUT
     except OSError as error:  # BrokenPipeError is one too
         if disk_is_full(error) or disk_fails(error):
             what = "is full; make room" if disk_is_full(error) else "fails; check it"

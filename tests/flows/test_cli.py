@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -99,6 +100,29 @@ def test_a_wrong_recipe_is_refused(
     capsys: Capture,
 ) -> None:
     assert told in refused(capsys, *command, few_sounds, "--store", own_store, *wrong)
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("[...] can't allocate memory: [")])
+def test_too_little_memory_is_said(
+    fault: Exception, own_store: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_asked: object) -> NoReturn:
+        raise fault
+
+    monkeypatch.setitem(COMMANDS, "generate", fails)
+    line = refused(capsys, "generate", "kit", "--store", own_store)
+    assert "too little memory" in line
+
+
+def test_a_fault_of_ours_is_not_taken_for_it(
+    own_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_asked: object) -> NoReturn:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setitem(COMMANDS, "generate", fails)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        main(["generate", "kit", "--store", own_store])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
