@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from core.code_windows import CodeSequence
+from core.prior import CLOCK_STEPS, half_octaves
 
 MOST_STAY = 0.99  # of a code's frames
 ALIKE = 5.0  # a rare code stays as all of its level do, for so many counts
@@ -28,6 +29,22 @@ def stay_logits(sequences: Sequence[CodeSequence], levels: int, codes: int) -> T
         own = ((held + ALIKE * share) / (seen + ALIKE)).clamp(1 / codes, MOST_STAY)
         found.append(0.5 * (own / (1 - own) * (codes - 1)).log())
     return torch.stack(found)
+
+
+def end_logits(sequences: Sequence[CodeSequence], codes: int) -> Tensor:
+    """(CLOCK_STEPS + 1,) how much likelier than any one code the end is, by how much is left.
+
+    The last one is of sounds whose length is not told. Half a count is added to each side.
+    """
+    ended = torch.zeros(CLOCK_STEPS + 1)
+    went_on = torch.zeros(CLOCK_STEPS + 1)
+    for one in sequences:
+        if one.ends:
+            left = half_octaves(one.left())
+            ended[0] += 1
+            went_on[:-1] += torch.bincount(left[:-1], minlength=CLOCK_STEPS)
+    ended[-1], went_on[-1] = ended.sum(), went_on.sum()
+    return ((ended + 0.5) / (went_on + 0.5) * codes).log()
 
 
 def unigram_nats(

@@ -54,7 +54,7 @@ class Drawer:
     """
 
     def __init__(self, prior: Prior, conditions: Conditions, freedom: Sequence[Freedom]):
-        self.end, root = prior.end, 2**0.5
+        self.end, self.ends, root = prior.end, prior.ends.detach(), 2**0.5
         self.freedom = freedom
         lstm, books, norm = dict(prior.lstm.named_parameters()), prior.codebooks, prior.depth_norm
         told, unknown = prior.told(conditions), torch.zeros_like(prior.start)[None]
@@ -92,10 +92,13 @@ class Drawer:
         self.told = place[-len(told) :]
         self.first_heard = place[: len(told)] * (prior.levels + 3)  # in the list of rows to sum
 
-    def clocks(self, frame: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
-        """Counts of frames, as Prior.states takes them -> rows of what is heard."""
+    def clocks(self, frame: Tensor, left: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Counts of frames, as Prior.states takes them -> two rows of what is heard.
+
+        The third is what `frame` takes as `ending`.
+        """
         known = half_octaves(left.clamp_min(0)).masked_fill(left == UNKNOWN, CLOCK_STEPS)
-        return half_octaves(frame) + self.first_elapsed, known + self.first_left
+        return half_octaves(frame) + self.first_elapsed, known + self.first_left, self.ends[known]
 
     def state(
         self, before: Tensor, elapsed: Tensor, left: Tensor, hidden: Tensor, cell: Tensor
@@ -120,7 +123,7 @@ class Drawer:
         return torch.addmm(heard[:, width:], hidden, self.depth_state), hidden, cell
 
     def frame(
-        self, inputs: Tensor, before: Tensor, noise: Tensor, barred: Tensor
+        self, inputs: Tensor, before: Tensor, noise: Tensor, ending: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Draw a frame, level after level.
 
@@ -128,12 +131,12 @@ class Drawer:
             inputs: (B, H) as `state` gives them.
             before: (B, L) as `state` takes them.
             noise: (L, B, K + 1) Gumbel, finite.
-            barred: (B,) bool, where the sound may not end.
+            ending: (B,) what is added to the end's logit, -inf where the sound may not end.
         Returns:
             (B, L) codes; (B,) the sum of their scores, not finite where the weights overflow.
         """
         known = F.embedding(before + self.first_code, self.known).unbind(1)
-        known[0][:, self.end].masked_fill_(barred, float("-inf"))
+        known[0][:, self.end].add_(ending)
         codes: list[Tensor] = []
         scores: list[Tensor] = []
         for level, (thrown, freely) in enumerate(zip(noise.unbind(), self.freedom, strict=True)):

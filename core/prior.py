@@ -120,6 +120,8 @@ class Prior(nn.Module):
         self.heads = nn.Parameter(torch.zeros(levels, hidden, codes + 1))
         self.head_bias = nn.Parameter(torch.zeros(levels, codes + 1))
         self.stays = nn.Parameter(torch.zeros(levels, codes))  # set from counts before training
+        # Of the end, by how much is left, untold last; set from counts too.
+        self.ends = nn.Parameter(torch.zeros(CLOCK_STEPS + 1))
         self.geometry_out = nn.Parameter(torch.randn(levels, hidden, dim) * 0.1 / hidden**0.5)
 
     @classmethod
@@ -234,14 +236,24 @@ class Prior(nn.Module):
             logits = logits.masked_fill(mask, float("-inf"))
         return logits
 
+    def ending(self, left: Tensor) -> Tensor:
+        """(...) frames to come, as `states` takes them -> (...) what that adds to the end's logit.
+
+        Without it the net learnt so little of 5 drones' ends (0.1 % to 27 % where they are) that
+        new ones went on until they were cut.
+        """
+        step = half_octaves(left.clamp_min(0)).masked_fill(left == UNKNOWN, CLOCK_STEPS)
+        return F.embedding(step, self.ends[:, None])[..., 0]
+
     def frame_logits(
-        self, states: Tensor, vectors: Tensor, before: Tensor, codes: Tensor
+        self, states: Tensor, vectors: Tensor, before: Tensor, left: Tensor, codes: Tensor
     ) -> Tensor:
         """Teacher-forced logits of all levels of frames whose states are known.
 
         Args:
             states, vectors: (..., H) and (..., D) as `states` gives them.
             before: (..., L) the codes before, as `before` gives them.
+            left: (...) frames to come, as `states` takes them.
             codes: (..., L) the true codes; level l sees those below it.
         Returns:
             (..., L, K + 1).
@@ -251,7 +263,8 @@ class Prior(nn.Module):
         shared = self.depth_inputs(states, vectors)[..., None, :]
         logits = self.depth_logits(shared + below, slice(None))
         stays = F.one_hot(before, self.codebook_size + 1)[..., :-1] * self.stays
-        return logits + F.pad(stays, (0, 1))
+        ends = F.pad(self.ending(left)[..., None, None], (self.end, 0, 0, self.levels - 1))
+        return logits + F.pad(stays, (0, 1)) + ends
 
     def before(self, previous: Tensor, frame: Tensor) -> Tensor:
         """(B, F, L) previous codes -> the same, codebook_size where there is none."""
@@ -271,4 +284,4 @@ class Prior(nn.Module):
             (B, F, L, K + 1).
         """
         states, vectors, _ = self.states(previous, frame, left, told, None)
-        return self.frame_logits(states, vectors, self.before(previous, frame), codes)
+        return self.frame_logits(states, vectors, self.before(previous, frame), left, codes)

@@ -50,9 +50,9 @@ def sequence_nats(
         if (heard := max(0, sequence.first - first)) >= len(piece):
             continue
         before = prior.before(batch.previous, batch.frame)
-        asked = (states, vectors, before, batch.targets, batch.scored)
-        states, vectors, before, codes, counts = (one[0, heard:] for one in asked)
-        found.append(nats(prior.frame_logits(states, vectors, before, codes), codes, counts).cpu())
+        asked = (states, vectors, before, batch.left, batch.targets)
+        logits = prior.frame_logits(*(one[0, heard:] for one in asked))
+        found.append(nats(logits, batch.targets[0, heard:], batch.scored[0, heard:]).cpu())
     return torch.cat(found)
 
 

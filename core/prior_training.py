@@ -93,6 +93,7 @@ class PriorTrainer(Trainer):
                 states.flatten(0, 1).index_select(0, real),
                 vectors.flatten(0, 1)[real],
                 before,
+                batch.left.flatten()[real],
                 targets,
             )
         scored = batch.scored.flatten(0, 1)[real]

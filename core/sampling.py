@@ -116,7 +116,8 @@ def sample_codes(
     lefts = to_come.masked_fill(to_come > longest, UNKNOWN)  # (F, B)
     barred = (lefts != UNKNOWN) & exact
     may_end = (~barred).any(1).tolist()
-    elapsed, lefts = drawer.clocks(frames, lefts)
+    elapsed, lefts, ending = drawer.clocks(frames, lefts)
+    ending = ending.masked_fill(barred, float("-inf"))
     hidden = torch.zeros(batch, prior.config.hidden, device=device)
     cell, scores = torch.zeros_like(hidden), torch.zeros(batch, device=device)
     frame = torch.zeros(batch, dtype=torch.long, device=device)  # place in the sound under way
@@ -130,7 +131,7 @@ def sample_codes(
         if number < known:
             before = drawn[number]
             continue
-        codes, score = drawer.frame(inputs, before, dice.frame(number - known), barred[number])
+        codes, score = drawer.frame(inputs, before, dice.frame(number - known), ending[number])
         drawn.append(codes)
         held, before, scores = before, codes, scores + score
         if not may_end[number]:

@@ -16,7 +16,7 @@ from artifacts.store import Store
 from artifacts.weights import load_weights, weights_bytes
 from core.code_windows import CodeSequence
 from core.config import PriorConfig
-from core.counting import bigram_nats, stay_logits, unigram_nats
+from core.counting import bigram_nats, end_logits, stay_logits, unigram_nats
 from core.descriptors import scales
 from core.prior import UNKNOWN, Prior
 from core.prior_scores import nats_per_level
@@ -143,12 +143,12 @@ class PriorData:
             torch.manual_seed(step_seed(seed, 0, "prior weights"))
             prior = Prior(codebooks, config, self.scale, labels=len(self.labels))
         prior.examples = examples(prior, self.packaged)
-        counted = stay_logits(self.packaged, prior.levels, prior.codebook_size)
-        prior.stays.data.copy_(counted)
+        prior.stays.data.copy_(stay_logits(self.packaged, prior.levels, prior.codebook_size))
+        prior.ends.data.copy_(end_logits(self.packaged, prior.codebook_size))
         return prior
 
 
-@step("prior", version=8)
+@step("prior", version=9)
 def train_prior(
     run: Run,
     codes: Ref,

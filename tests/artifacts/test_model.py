@@ -240,7 +240,9 @@ def test_a_style_that_is_no_number_is_refused(tmp_path: Path, place: int, value:
         odd.instrument("griffinlim", CPU)
 
 
-@pytest.mark.parametrize("name", ["examples", "scales", "stays", "label.weight", "style_in"])
+@pytest.mark.parametrize(
+    "name", ["examples", "scales", "stays", "ends", "label.weight", "style_in"]
+)
 def test_a_prior_without_its_conditions_is_refused(tmp_path: Path, name: str) -> None:
     whole = nets()
     del whole["prior"][name]

@@ -90,13 +90,13 @@ def test_drawer_says_what_the_prior_says(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(drawer, "chosen_codes", noted)
     ready, past = Drawer(model, told, [(1.0, 0, 1.0)] * 3), model.told(told)  # past the LSTM too
     hidden, cell = torch.zeros(2, 16), torch.zeros(2, 16)
-    before, barred = torch.full((2, 3), 8), torch.tensor([False, True])
-    elapsed, to_come = ready.clocks(frame, left)
+    before, barred = torch.full((2, 3), 8), torch.tensor([0.0, -math.inf])
+    elapsed, to_come, ending = ready.clocks(frame, left)
     for number in range(12):
         here = elapsed[:, number], to_come[:, number]
         inputs, hidden, cell = ready.state(before, *here, hidden, cell)
         torch.testing.assert_close(hidden + past, states[:, number], atol=1e-5, rtol=1e-5)
-        before, _ = ready.frame(inputs, before, torch.zeros(3, 2, 9), barred)
+        before, _ = ready.frame(inputs, before, torch.zeros(3, 2, 9), ending[:, number] + barred)
         assert torch.equal(before, codes[:, number])
     found = torch.stack(said, dim=1).view(2, 12, 3, 9)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

@@ -101,6 +101,8 @@ def test_frame_by_frame_and_level_by_level_logits_equal_the_teacher_forced(prior
             if frame:
                 known = int(codes[0, frame - 1, level])
                 logits[:, known] += prior.stays[level, known]
+            if level == 0:
+                logits[:, CODES] += prior.ending(left[:, frame])
             torch.testing.assert_close(logits, all_at_once[:, frame, level], atol=1e-5, rtol=1e-5)
             below = prior.codebooks[level][codes[:, frame, level]]
             inputs = inputs + below @ prior.depth_below[level]
@@ -267,6 +269,19 @@ def test_every_code_that_stays_has_a_logit_of_its_own(prior: Prior) -> None:
         for level in range(LEVELS):
             known = int(codes[0, frame - 1, level])
             expected[frame, level, known] = stays[level, known]
+    torch.testing.assert_close(risen[0].nan_to_num(), expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_the_end_has_a_logit_of_its_own_by_how_much_is_left(prior: Prior) -> None:
+    left = torch.tensor([[9, 2, 1, 0, UNKNOWN, 2]])
+    before = logits_of(prior, sound(), left=left)
+    ends = torch.rand(len(prior.ends))
+    prior.ends += ends
+    risen = logits_of(prior, sound(), left=left) - before
+    expected = torch.zeros(FRAMES, LEVELS, CODES + 1)
+    # Half octaves of 10, 3, 2, 1 and 3 frames; what is not told has the last.
+    expected[:, 0, CODES] = ends[[6, 3, 2, 0, -1, 3]]
     torch.testing.assert_close(risen[0].nan_to_num(), expected, atol=1e-5, rtol=0)
 
 

@@ -156,7 +156,7 @@ def told_lefts(lengths: Sequence[int], exact: bool, longest: int) -> list[list[i
     seen: list[list[int]] = []
 
     class Listening(Drawer):
-        def clocks(self, frame: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+        def clocks(self, frame: Tensor, left: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             seen.extend(left.tolist())
             return super().clocks(frame, left)
 

@@ -10,7 +10,7 @@ from artifacts.sound_set import SoundSet
 from artifacts.weights import load_weights
 from core.code_windows import CodeSequence
 from core.config import PriorConfig
-from core.counting import stay_logits
+from core.counting import end_logits, stay_logits
 from core.prior import UNKNOWN, Prior
 from tasks.train_prior import examples, nats_of_labels
 from tasks.validate import record_of
@@ -111,6 +111,13 @@ def test_the_packaged_prior_starts_from_how_often_codes_of_whole_sounds_stay(lin
     counted = stay_logits(whole, prior.levels, prior.codebook_size)
     # Some 20 small steps have moved them, by a step's length each at most.
     assert (prior.stays - counted).abs().max() < 0.2
+
+
+def test_the_packaged_prior_starts_from_where_whole_sounds_end(line: Line) -> None:
+    whole = sequences(line.store.path(line.codes.digest), "whole")
+    prior = prior_of(line)
+    counted = end_logits(whole, prior.codebook_size)
+    assert (prior.ends - counted).abs().max() < 0.2
 
 
 def test_without_labels_none_are_learnt(line: Line) -> None:
