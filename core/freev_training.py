@@ -1,4 +1,9 @@
-"""Training FreeV on the frozen RVQ-VAE's mels: mel L1 and MR-STFT, no adversary."""
+"""Training FreeV on the frozen RVQ-VAE's mels: mel L1 and MR-STFT, no adversary.
+
+HiFi-GAN's cut critics were tried for 120 more steps on 195 sounds: MR-STFT 1.357 and L1 0.408
+from the model's mels, as with as many steps without them, the spectrum as little contrasted,
+in three times the time.
+"""
 
 from collections.abc import Sequence
 
