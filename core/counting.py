@@ -1,14 +1,16 @@
 """What counting the codes says: the prior's yardsticks, and what it starts from."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from core.code_windows import CodeSequence
-from core.prior import CLOCK_STEPS, half_octaves
+from core.prior import CLOCK_STEPS
 
 MOST_STAY = 0.99  # of a code's frames
+CERTAIN = 12.0  # a logit above what trained nets say of codes
 ALIKE = 5.0  # a rare code stays as all of its level do, for so many counts
 
 
@@ -34,17 +36,14 @@ def stay_logits(sequences: Sequence[CodeSequence], levels: int, codes: int) -> T
 def end_logits(sequences: Sequence[CodeSequence], codes: int) -> Tensor:
     """(CLOCK_STEPS + 1,) how much likelier than any one code the end is, by how much is left.
 
-    The last one is of sounds whose length is not told. Half a count is added to each side.
+    Told sounds end where nothing is left and nowhere else, which needs no counting. The last
+    one, of sounds whose length is not told, does; half a count is added to each side.
     """
-    ended = torch.zeros(CLOCK_STEPS + 1)
-    went_on = torch.zeros(CLOCK_STEPS + 1)
-    for one in sequences:
-        if one.ends:
-            left = half_octaves(one.left())
-            ended[0] += 1
-            went_on[:-1] += torch.bincount(left[:-1], minlength=CLOCK_STEPS)
-    ended[-1], went_on[-1] = ended.sum(), went_on.sum()
-    return ((ended + 0.5) / (went_on + 0.5) * codes).log()
+    whole = [len(one.codes) for one in sequences if one.ends]
+    found = torch.full((CLOCK_STEPS + 1,), -CERTAIN)
+    found[0] = CERTAIN
+    found[-1] = math.log((len(whole) + 0.5) / (sum(whole) + 0.5) * codes)
+    return found
 
 
 def unigram_nats(

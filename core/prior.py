@@ -120,7 +120,7 @@ class Prior(nn.Module):
         self.heads = nn.Parameter(torch.zeros(levels, hidden, codes + 1))
         self.head_bias = nn.Parameter(torch.zeros(levels, codes + 1))
         self.stays = nn.Parameter(torch.zeros(levels, codes))  # set from counts before training
-        # Of the end, by how much is left, untold last; set from counts too.
+        # Of the end, by how much is left, untold last; set before training too.
         self.ends = nn.Parameter(torch.zeros(CLOCK_STEPS + 1))
         self.geometry_out = nn.Parameter(torch.randn(levels, hidden, dim) * 0.1 / hidden**0.5)
 
@@ -240,7 +240,7 @@ class Prior(nn.Module):
         """(...) frames to come, as `states` takes them -> (...) what that adds to the end's logit.
 
         Without it the net learnt so little of 5 drones' ends (0.1 % to 27 % where they are) that
-        new ones went on until they were cut.
+        new ones went on to 1.5 times their length and were cut.
         """
         step = half_octaves(left.clamp_min(0)).masked_fill(left == UNKNOWN, CLOCK_STEPS)
         return F.embedding(step, self.ends[:, None])[..., 0]

@@ -148,7 +148,7 @@ class PriorData:
         return prior
 
 
-@step("prior", version=9)
+@step("prior", version=10)
 def train_prior(
     run: Run,
     codes: Ref,
