@@ -40,6 +40,7 @@ class Model:
             self.labels = [str(label) for label in self.manifest["labels"]]
             self.gain = float(self.manifest["train"]["gain"])
             self.longest_frames = int(self.manifest["sizes"]["longest_code_frames"])
+            self.temperature = float(self.manifest["sizes"]["natural_temperature"])
             self.name = str(self.manifest["name"])
         except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
             raise PackageError(
@@ -50,6 +51,11 @@ class Model:
             raise PackageError(
                 f"{path.name} has sounds of up to {self.longest_frames} code frames; 1 to "
                 f"{LONGEST_NATURAL} can be; do not use this file"
+            )
+        if not 0.05 <= self.temperature <= 3.0:
+            raise PackageError(
+                f"{path.name} has a natural temperature of {self.temperature}; 0.05 to 3 can be; "
+                "do not use this file"
             )
         if not 0 < self.gain < math.inf:
             raise PackageError(f"{path.name} has a gain of {self.gain}; get the file again")
@@ -133,6 +139,7 @@ class Model:
             Prior.from_weights(prior, config.prior).to(device),
             vocoder_from_weights(vocoder, weights.get(f"vocoder-{vocoder}", {}), config, device),
             self.longest_frames,
+            self.temperature,
         )
 
 

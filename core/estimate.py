@@ -63,7 +63,7 @@ def stage_seconds(
         "codes": 0.0013 * copies * seconds_of_audio,
         "texture": texture_batch * steps(config.texture.steps) * step["texture"],
         "prior": prior_batch * step["prior"] * steps(config.prior.steps),
-        "judge": 1.0 + 0.05 * config.validate.generated,
+        "judge": 1.0 + 0.25 * config.validate.generated,
         "vocoder": freev.train * segments * steps(freev.steps) * step["freev"]
         + hifigan.train * critics * hifigan.steps * step["hifigan"],
         "validate": 0.9 * config.validate.most_sounds + 0.5 * config.validate.previews,

@@ -36,6 +36,7 @@ class Instrument:
     prior: Prior
     vocoder: Vocoder
     longest_frames: int  # code frames of the longest sound that the prior knows
+    temperature: float = 1.0  # at which new sounds are as restless as real ones
 
     @property
     def code_samples(self) -> int:
@@ -101,7 +102,15 @@ def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request)
     told = told.repeated(each)
     lengths = [length for length in lengths for _ in range(each)]
     drawn = sample_codes(
-        prior, own, request.sampling, lengths, told, exact, instrument.longest_frames, prompt
+        prior,
+        own,
+        request.sampling,
+        lengths,
+        told,
+        exact,
+        instrument.longest_frames,
+        prompt,
+        instrument.temperature,
     )
     sounds = [
         Drawn(codes, mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed))

@@ -86,6 +86,7 @@ def model_manifest(
             "code_frames": rvqvae["code_frames"],
             "longest_code_frames": prior["longest_frames"],
             "median_code_frames": prior["median_frames"],
+            "natural_temperature": figures["natural_temperature"],
         },
         "labels": prior["labels"],
         "health": rvqvae["health"],

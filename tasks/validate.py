@@ -24,7 +24,7 @@ from tasks.judge import judged_seeds, loaded
 from tasks.step import Run, step
 
 
-@step("validate", version=6)
+@step("validate", version=7)
 def validate(
     run: Run,
     sounds: Ref,
@@ -52,12 +52,14 @@ def validate(
     table, compared = compare(data, instrument.rvqvae, players, config, clips)
     from_model = {name: table[name]["model"].distance for name in players}
     best = winner(from_model)
-    instrument = dataclasses.replace(instrument, vocoder=players[best])
+    judged = record_of(store, judgement)
+    natural = judged["natural_temperature"]
+    instrument = dataclasses.replace(instrument, vocoder=players[best], temperature=natural)
     seeds = judged_seeds(config)[: config.validate.previews]
     previews = preview_clips(clips, instrument, seeds)
     checked = {
         **codec_gates(record_of(store, rvqvae)),
-        **prior_gates(record_of(store, prior), record_of(store, judgement), data.seconds_of_train),
+        **prior_gates(record_of(store, prior), judged, data.seconds_of_train),
         "vocoder": vocoder_gate(from_model, best),
         "mels": mels_gate(mels_error(data, config)),
         **copy_gates(table, best),

@@ -142,6 +142,8 @@ def large_settings(manifest: dict[str, Any], dice: random.Random) -> dict[str, A
     if dice.random() < 0.2:
         new["sizes"]["longest_code_frames"] = dice.choice((1, 1300, 1301, 10**9))
     if dice.random() < 0.2:
+        new["sizes"]["natural_temperature"] = dice.choice((0, 0.7, 3.1, 1e300, "warm"))
+    if dice.random() < 0.2:
         new["labels"] = ["kick"] * dice.choice((0, 1, 64, 10_000))
     if dice.random() < 0.2:
         new["train"]["gain"] = dice.choice((0, 1e-300, 1, 1e300, 10**400))

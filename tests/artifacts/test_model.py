@@ -30,7 +30,7 @@ MANIFEST = {
     "vocoder": "freev",
     "labels": ["kick", "snare"],
     "train": {"gain": 1.5},
-    "sizes": {"longest_code_frames": 90},
+    "sizes": {"longest_code_frames": 90, "natural_temperature": 0.8},
     "config": dataclasses.asdict(BuildConfig(seed=7)),
 }
 CPU = torch.device("cpu")
@@ -193,6 +193,7 @@ def opened(tmp_path: Path, net: str = "prior", **changes: Tensor) -> Model:
 def test_a_whole_model_plays(tmp_path: Path) -> None:
     instrument = opened(tmp_path).instrument("griffinlim", CPU)
     assert (instrument.prior.labels, instrument.longest_frames) == (2, 90)
+    assert instrument.temperature == 0.8
     assert torch.equal(instrument.prior.examples, EXAMPLES)
     assert instrument.texture.width == 256
 
@@ -250,6 +251,13 @@ def test_a_prior_without_its_conditions_is_refused(tmp_path: Path, name: str) ->
     cut = model(tmp_path, {**ENTRIES, **entries}, config=dataclasses.asdict(SMALL))
     with pytest.raises(PackageError, match="do not fit its settings"):
         cut.instrument("griffinlim", CPU)
+
+
+@pytest.mark.parametrize("warm", [0.0, 0.049, 3.01, -1.0])
+def test_a_natural_temperature_that_cannot_be_is_refused(tmp_path: Path, warm: float) -> None:
+    sizes = {"longest_code_frames": 90, "natural_temperature": warm}
+    with pytest.raises(PackageError, match="has a natural temperature of"):
+        model(tmp_path, ENTRIES, sizes=sizes)
 
 
 def test_labels_that_the_manifest_hides_are_refused(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from core.config import PriorConfig
 from core.drawer import Drawer, chosen_codes
 from core.errors import ConfigError, PackageError
 from core.prior import TOLD_GAIN, UNKNOWN, Conditions, Prior
-from core.sampling import NATURAL_TEMPERATURE, Dice, Sampling, sample_codes
+from core.sampling import Dice, Sampling, sample_codes
 
-NATURAL = Sampling(temperature=(1 / NATURAL_TEMPERATURE,))  # as the logits say
+NATURAL = Sampling()  # as the logits say
 
 
 def noise(frames: int, levels: int, classes: int) -> Tensor:
@@ -89,7 +89,7 @@ def test_setting_out_of_range_is_refused(
 
 def test_last_value_of_a_setting_holds_for_all_deeper_levels() -> None:
     freely = Sampling(temperature=(0.5, 0.8), top_k=(3,), top_p=(0.9, 0.8, 0.7))
-    assert [freely.at(level) for level in range(4)] == [
+    assert [freely.at(level, 0.9) for level in range(4)] == [
         (0.45, 3, 0.9),
         (pytest.approx(0.72), 3, 0.8),
         (pytest.approx(0.72), 3, 0.7),
@@ -101,7 +101,7 @@ def test_each_level_is_drawn_at_its_own_temperature() -> None:
     model = prior_that_ends(0.0)
     with torch.no_grad():
         model.head_bias[:, 0] = 2.0  # of eight codes the first is e^2 times as likely
-    freely = Sampling(temperature=(2.0 / NATURAL_TEMPERATURE, 0.5 / NATURAL_TEMPERATURE))
+    freely = Sampling(temperature=(2.0, 0.5))
     codes = torch.cat(sample_codes(model, range(40), freely, [100] * 40, exact=True))
     found = (codes == 0).double().mean(0).tolist()
     expected = [math.e / (math.e + 7), math.e**4 / (math.e**4 + 7)]  # 4000 frames: sd .007

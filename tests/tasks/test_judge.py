@@ -19,7 +19,7 @@ from core.config import (
 from core.generation import Instrument, mel_from_codes
 from core.griffinlim import GriffinLim
 from tasks import judge as judging
-from tasks.judge import drawn_mels, judged_seeds, loaded, quartiles, read_by_judge
+from tasks.judge import calmest_fit, drawn_mels, judged_seeds, loaded, quartiles, read_by_judge
 from tasks.validate import record_of
 
 
@@ -46,6 +46,45 @@ def runs(sounds: list[list[int]], levels: int) -> list[tuple[int, ...]]:
 def share_met(sounds: list[list[int]], known: list[list[int]], levels: int) -> float:
     own, met = runs(sounds, levels), set(runs(known, levels))
     return sum(run in met for run in own) / len(own)
+
+
+def test_the_natural_temperature_is_that_of_the_sounds_nearest_to_real_ones(line: Line) -> None:
+    record = record_of(line.store, line.judgement)
+    found = dict(record["restlessness"])
+    assert list(found) == [0.7, 0.8, 0.9, 1.0]
+    natural = record["natural_temperature"]
+    assert all(abs(found[natural] - 1) <= abs(ratio - 1) for ratio in found.values())
+
+
+@pytest.mark.parametrize(
+    ("ratios", "natural"),
+    [
+        ([0.8, 0.9, 1.0, 1.1], 0.9),
+        ([1.05, 1.1, 1.2, 1.3], 0.7),
+        ([0.5, 0.6, 0.7, 0.8], 1.0),
+        ([0.9, 1.1, 1.2, 1.3], 0.7),  # of two as near the safer
+        ([0.0, 0.0, 0.0, 0.0], 0.7),
+    ],
+)
+def test_the_nearest_ratio_decides(ratios: list[float], natural: float) -> None:
+    assert calmest_fit(dict(zip((0.7, 0.8, 0.9, 1.0), ratios, strict=True))) == natural
+
+
+def test_restlessness_rises_with_the_temperature(line: Line, instrument: Instrument) -> None:
+    # Nearly untrained, it draws nearly any code next at 1, and the likeliest ones at 0.05.
+    found = {}
+    train = [torch.zeros(2, 128), torch.ones(1, 128)]
+    train[0][1] = 1.0  # a change of 1 from frame to frame
+    for one in (0.05, 1.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(judging, "TEMPERATURES", (one,))
+            found |= judging.restlessness(instrument, train, line.config)
+    assert found[0.05] < found[1.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging, "TEMPERATURES", (1.0,))
+        twice = [2 * mel for mel in train]
+        again = judging.restlessness(instrument, twice, line.config)
+    assert again[1.0] == pytest.approx(found[1.0] / 2)
 
 
 def test_real_sounds_overlap_is_the_share_of_their_runs_that_are_known(
