@@ -26,9 +26,11 @@ from tasks.step import Run, step
 
 BATCH_SOUNDS = 16
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0)
+USUAL = 0.9
+TOLD_BY_64 = 0.1  # other 64 sounds of the same model differ by as much
 
 
-@step("judge", version=6)
+@step("judge", version=7)
 def judge(
     run: Run,
     sounds: Ref,
@@ -58,7 +60,7 @@ def judge(
     heard = [one.codes for one in sequences(path, "whole")] or train_codes
     train = [data.log_mel(part) for part in data.train]
     restless = restlessness(instrument, train, config)
-    temperature = calmest_fit(restless)
+    temperature = fitting_temperature(restless)
     instrument = dataclasses.replace(instrument, temperature=temperature)
     new_codes, new = drawn_mels(instrument, judged_seeds(config))
     held_out = [data.log_mel(part) for part in data.held_out]
@@ -129,8 +131,14 @@ def restlessness(
     return found
 
 
-def calmest_fit(restless: Mapping[float, float]) -> float:
-    """The temperature whose sounds are nearest to real ones, the lower of two as near."""
+def fitting_temperature(restless: Mapping[float, float]) -> float:
+    """The usual temperature where its sounds are like real ones, else that whose are nearest.
+
+    Of two as near it is the lower. 64 sounds are few: picked by the nearest alone, a model of
+    195 sounds got 1.0, and the next 64 were 1.17 times as restless, 1.02 times at 0.9.
+    """
+    if abs(restless[USUAL] - 1) <= TOLD_BY_64:
+        return USUAL
     return min(restless, key=lambda one: (abs(restless[one] - 1), one))
 
 

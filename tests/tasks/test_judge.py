@@ -19,7 +19,14 @@ from core.config import (
 from core.generation import Instrument, mel_from_codes
 from core.griffinlim import GriffinLim
 from tasks import judge as judging
-from tasks.judge import calmest_fit, drawn_mels, judged_seeds, loaded, quartiles, read_by_judge
+from tasks.judge import (
+    drawn_mels,
+    fitting_temperature,
+    judged_seeds,
+    loaded,
+    quartiles,
+    read_by_judge,
+)
 from tasks.validate import record_of
 
 
@@ -48,26 +55,31 @@ def share_met(sounds: list[list[int]], known: list[list[int]], levels: int) -> f
     return sum(run in met for run in own) / len(own)
 
 
-def test_the_natural_temperature_is_that_of_the_sounds_nearest_to_real_ones(line: Line) -> None:
+def test_the_natural_temperature_is_chosen_by_the_restlessness(line: Line) -> None:
     record = record_of(line.store, line.judgement)
     found = dict(record["restlessness"])
     assert list(found) == [0.7, 0.8, 0.9, 1.0]
-    natural = record["natural_temperature"]
-    assert all(abs(found[natural] - 1) <= abs(ratio - 1) for ratio in found.values())
+    assert record["natural_temperature"] == fitting_temperature(found)
 
 
 @pytest.mark.parametrize(
     ("ratios", "natural"),
     [
         ([0.8, 0.9, 1.0, 1.1], 0.9),
+        ([0.9, 1.0, 1.09, 1.2], 0.9),  # others are nearer, but 0.9 is near enough
+        ([0.7, 0.8, 0.91, 1.0], 0.9),
+        ([0.9, 1.0, 1.11, 1.2], 0.8),
         ([1.05, 1.1, 1.2, 1.3], 0.7),
         ([0.5, 0.6, 0.7, 0.8], 1.0),
         ([0.9, 1.1, 1.2, 1.3], 0.7),  # of two as near the safer
         ([0.0, 0.0, 0.0, 0.0], 0.7),
     ],
 )
-def test_the_nearest_ratio_decides(ratios: list[float], natural: float) -> None:
-    assert calmest_fit(dict(zip((0.7, 0.8, 0.9, 1.0), ratios, strict=True))) == natural
+def test_the_usual_temperature_gives_way_to_a_clearly_better_one(
+    ratios: list[float], natural: float
+) -> None:
+    found = dict(zip((0.7, 0.8, 0.9, 1.0), ratios, strict=True))
+    assert fitting_temperature(found) == natural
 
 
 def test_restlessness_rises_with_the_temperature(line: Line, instrument: Instrument) -> None:
