@@ -21,6 +21,7 @@ from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
 from artifacts.store import sha256_of, write_atomically
+from core.audio import Wave
 from core.controls import Controls
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
@@ -153,11 +154,8 @@ def _written(
     sound: Any,
     folder: Path,
 ) -> NewSound:
-    scratch = folder / f".{model.name}-{seed}.{wish.container}"
-    write_audio(scratch, sound, wish.sample_rate, wish.container, wish.bit_depth)
-    sha256 = sha256_of(scratch)
-    path = free_path(folder / f"{model.name}-{seed:06d}.{wish.container}", sha256)
-    scratch.replace(path)
+    path = folder / f"{model.name}-{seed:06d}.{wish.container}"
+    path, sha256 = placed(path, sound, wish.sample_rate, wish.container, wish.bit_depth)
     sidecar = path.with_name(f"{path.name}.json")  # kit-000001.flac has another
     new = NewSound(
         path=str(path),
@@ -184,6 +182,18 @@ def _written(
         recipe["prompt_sha256"] = sha256_of(Path(wish.prompt))
     write_atomically(sidecar, json.dumps(recipe, indent=1, sort_keys=True).encode())
     return new
+
+
+def placed(
+    path: Path, wave: Wave, sample_rate: int, container: Container, bit_depth: BitDepth = 24
+) -> tuple[Path, str]:
+    """Write a sound to the path, or near it where another file lies; where, and its sha256."""
+    scratch = path.with_name(f".{path.name}")
+    write_audio(scratch, wave, sample_rate, container, bit_depth)
+    sha256 = sha256_of(scratch)
+    path = free_path(path, sha256)
+    scratch.replace(path)
+    return path, sha256
 
 
 def free_path(path: Path, sha256: str) -> Path:

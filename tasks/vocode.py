@@ -7,18 +7,17 @@ from typing import Any
 
 import torch
 
-from artifacts.audio_export import Container, write_audio
+from artifacts.audio_export import Container
 from artifacts.foreign_mel import read_foreign_mel
 from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
-from artifacts.store import sha256_of
 from core.continuous import long_wave
 from core.device import resolve_device
 from core.generation import Instrument, finished
 from core.memory import give_back_memory
 from tasks.choose_vocoder import chosen_instrument
-from tasks.generate import check_rate, free_path
+from tasks.generate import check_rate, placed
 from tasks.progress import bar
 
 
@@ -68,11 +67,8 @@ def _written(instrument: Instrument, file: Path, wish: Vocoding, folder: Path) -
     mel = instrument.mel
     wave = long_wave(instrument.vocoder, read_foreign_mel(file, wish.mel_type, mel), mel)
     sound = finished(wave, mel.sample_rate, wish.sample_rate, None)
-    scratch = folder / f".{file.stem}.{wish.container}"
-    write_audio(scratch, sound, wish.sample_rate, wish.container)
-    sha256 = sha256_of(scratch)
-    path = free_path(folder / f"{file.stem}.{wish.container}", sha256)
-    scratch.replace(path)
+    path = folder / f"{file.stem}.{wish.container}"
+    path, sha256 = placed(path, sound, wish.sample_rate, wish.container)
     return {
         "path": str(path),
         "seconds": len(sound) / wish.sample_rate,

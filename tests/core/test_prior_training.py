@@ -147,7 +147,8 @@ def shares_of_copies(settles: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[fl
     config = PriorConfig(
         hidden=8, batch_frames=8, window_frames=8, augmented_share=0.25, late_augmented_share=0.75
     )
-    originals, copies = [sequence(*[0] * 8, ends=False)], [sequence(*[1] * 8, ends=False)]
+    originals = [sequence(*[0] * 8, ends=False)]
+    copies = [dataclasses.replace(sequence(*[1] * 8, ends=False), sound=1)]
     prior = Prior(torch.randn(1, 4, 3), config)
     trainer = PriorTrainer(prior, 300, originals, copies, originals, 0, CPU, settles)
     batches: list[CodeBatch] = []
@@ -160,7 +161,8 @@ def shares_of_copies(settles: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[fl
     monkeypatch.setattr(CodeWindows, "draw", noted)
     for number in range(300):
         trainer.step(number)
-        assert trainer.drawn(number) == list(batches.pop().sounds)
+        assert trainer.drawn(number) == list(batches[-2].sounds)  # and draws what the step drew
+        batches.pop()
     heard = [int(batch.targets[0, 0, 0]) for batch in batches]
     return sum(heard[:210]) / 210, sum(heard[210:]) / 90
 

@@ -102,14 +102,20 @@ def test_a_wrong_recipe_is_refused(
     assert told in refused(capsys, *command, few_sounds, "--store", own_store, *wrong)
 
 
+def failing(fault: Exception, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command end in the fault."""
+
+    def fails(_asked: object) -> NoReturn:
+        raise fault
+
+    monkeypatch.setitem(COMMANDS, command, fails)
+
+
 @pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("[...] can't allocate memory: [")])
 def test_too_little_memory_is_said(
     fault: Exception, own_store: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_asked: object) -> NoReturn:
-        raise fault
-
-    monkeypatch.setitem(COMMANDS, "generate", fails)
+    failing(fault, "generate", monkeypatch)
     line = refused(capsys, "generate", "kit", "--store", own_store)
     assert "too little memory" in line
 
@@ -117,10 +123,7 @@ def test_too_little_memory_is_said(
 def test_a_fault_of_ours_is_not_taken_for_it(
     own_store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_asked: object) -> NoReturn:
-        raise RuntimeError("shapes differ")
-
-    monkeypatch.setitem(COMMANDS, "generate", fails)
+    failing(RuntimeError("shapes differ"), "generate", monkeypatch)
     with pytest.raises(RuntimeError, match="shapes differ"):
         main(["generate", "kit", "--store", own_store])
 
@@ -296,10 +299,7 @@ def test_a_version_1_pickle_is_refused_and_not_opened(
 def test_an_error_of_several_lines_is_said_in_one(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_asked: object) -> None:
-        raise AudioError("a\n  b\tc; do d")
-
-    monkeypatch.setitem(COMMANDS, "plan", fail)
+    failing(AudioError("a\n  b\tc; do d"), "plan", monkeypatch)
     assert refused(capsys, "plan", "sounds") == "distill: error: a b c; do d\n"
 
 
