@@ -12,6 +12,7 @@ Wave = NDArray[np.float32]
 
 LOUDEST_DBFS = -1.0  # the true peak of whatever is to be played
 MOST_MATCHING = 10.0  # a copy further off than 20 dB is no copy, and its noise is left low
+PEAK_BLOCK = 1 << 20  # samples searched for their peak at once
 OFFSET_SHARE = 0.003  # of the RMS: an offset 50 dB below the sound itself is left alone
 OFFSET_SECONDS = 0.1  # of the moving average: 10 Hz and above pass, within 0.1 dB
 
@@ -48,10 +49,13 @@ def true_peak(wave: Wave) -> float:
         wave: (T,) float32; an empty wave has peak 0.
     Source: ITU-R BS.1770-4, annex 2, with soxr's VHQ filter in place of its 48-tap one.
     """
-    if wave.shape[0] == 0:
-        return 0.0
-    between = soxr.resample(wave, 1, 4, quality="VHQ")
-    return float(max(np.abs(between).max(initial=0.0), np.abs(wave).max()))
+    peak = float(np.abs(wave).max(initial=0.0))
+    stream = soxr.ResampleStream(1, 4, 1, "float32", quality="VHQ")
+    for start in range(0, len(wave), PEAK_BLOCK):  # four times a long wave is much memory
+        block = wave[start : start + PEAK_BLOCK]
+        between = stream.resample_chunk(block, last=start + PEAK_BLOCK >= len(wave))
+        peak = max(peak, float(np.abs(between).max(initial=0.0)))
+    return peak
 
 
 def level_to_true_peak(wave: Wave, limit_dbfs: float = LOUDEST_DBFS) -> Wave:

@@ -15,13 +15,14 @@ from core.controls import Controls, distances, drawn_conditions
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
-from core.texture import Texture
+from core.texture import Texture, seeded_noise
 from core.training import step_seed
 from core.vocoder import Vocoder
 
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
 CANDIDATES = 8  # for each sound where a kind or a control is asked; the nearest to it is kept
+STRETCH_CODES = 1024  # code frames decoded at once, 23.8 s
 CHOSEN_SECONDS = 30.0  # a longer sound is drawn once: it has the time to become what it was told
 FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 
@@ -57,9 +58,21 @@ class Request:
 
 @torch.no_grad()
 def mel_from_codes(rvqvae: RvqVae, texture: Texture, codes: Tensor, seed: int) -> Tensor:
-    """(F', L) codes -> (F' * S, M) log mel with its grain."""
+    """(F', L) codes -> (F' * S, M) log mel with its grain.
+
+    Long sounds are decoded in stretches with as much around each as the nets hear.
+    """
     codes = codes.to(rvqvae.codebooks.device)
-    return texture.textured(rvqvae.decode(rvqvae.vectors(codes[None]))[0], seed)
+    noise = seeded_noise(seed, len(codes), texture.width)
+    reach, stack = rvqvae.config.blocks + texture.reach_frames, rvqvae.config.stack_frames
+    pieces = []
+    for first in range(0, len(codes), STRETCH_CODES):
+        last = min(len(codes), first + STRETCH_CODES)
+        low, high = max(0, first - reach), min(len(codes), last + reach)
+        smooth = rvqvae.decode(rvqvae.vectors(codes[None, low:high]))[0]
+        grained = texture.textured(smooth, noise[low:high])
+        pieces.append(grained[(first - low) * stack : (last - low) * stack])
+    return torch.cat(pieces)
 
 
 @dataclass(frozen=True)

@@ -94,11 +94,20 @@ class Texture(nn.Module):
             x = x + self.velocity(x, time, smooth) / steps
         return x.reshape(smooth.shape) * self.scale
 
-    def textured(self, smooth: Tensor, seed: int) -> Tensor:
-        """(F' * S, M) smooth log mel -> the same with grain, not below silence."""
-        noise = seeded_noise(seed, len(smooth) // self.stack_frames, self.width)
+    def textured(self, smooth: Tensor, noise: Tensor) -> Tensor:
+        """The log mel with grain, not below silence.
+
+        Args:
+            smooth: (F' * S, M) log mel.
+            noise: (F', S * M), see seeded_noise.
+        """
         grain = self.residual(smooth[None], noise[None].to(smooth.device))[0]
         return (smooth + grain).clamp_min(silence(self.mel))
+
+    @property
+    def reach_frames(self) -> int:
+        """Code frames on each side of one on which its grain depends."""
+        return self.config.sampling_steps * self.config.blocks
 
 
 def seeded_noise(seed: int, frames: int, width: int) -> Tensor:

@@ -115,13 +115,14 @@ def test_noise_is_standard_normal_and_its_seeds_alone() -> None:
 
 def test_textured_sound_is_the_smooth_one_and_its_residual() -> None:
     texture, smooth = stirred(), noise(12, 4, seed=2) - 5
-    grain = texture.residual(smooth[None], seeded_noise(9, 6, 8)[None])[0]
-    assert torch.equal(texture.textured(smooth, 9), smooth + grain)
-    assert not torch.equal(texture.textured(smooth, 9), texture.textured(smooth, 8))
+    drawn = noise(6, 8)
+    grain = texture.residual(smooth[None], drawn[None])[0]
+    assert torch.equal(texture.textured(smooth, drawn), smooth + grain)
+    assert not torch.equal(texture.textured(smooth, noise(6, 8, seed=3)), smooth + grain)
 
 
 def test_textured_sound_is_not_below_silence() -> None:
-    found = fresh(400).textured(torch.full((40, 4), silence(MEL)), 1)
+    found = fresh(400).textured(torch.full((40, 4), silence(MEL)), noise(20, 8))
     assert float(found.min()) == pytest.approx(math.log(1e-5))
     assert (found > silence(MEL)).float().mean() == pytest.approx(0.5, abs=0.2)  # sd .04
 
@@ -131,4 +132,17 @@ def test_weights_bring_the_same_texture_back() -> None:
     texture, smooth = stirred(), noise(12, 4) - 5
     loaded = Texture.from_weights(texture.state_dict(), MEL, CODEC, config())
     assert not loaded.training
-    assert torch.equal(loaded.textured(smooth, 3), texture.textured(smooth, 3))
+    assert torch.equal(loaded.textured(smooth, noise(6, 8)), texture.textured(smooth, noise(6, 8)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("place", [0, 10, 39])
+def test_grain_hangs_on_as_many_code_frames_as_it_says(place: int) -> None:
+    texture, smooth, drawn = stirred(), noise(80, 4) - 5, noise(40, 8, seed=2)
+    other = drawn.clone()
+    other[place] += 1.0
+    moved = (texture.textured(smooth, drawn) != texture.textured(smooth, other)).any(-1)
+    places = moved.nonzero().flatten() // 2
+    reach = texture.reach_frames
+    assert int(places.min()) == max(0, place - reach)
+    assert int(places.max()) == min(39, place + reach)

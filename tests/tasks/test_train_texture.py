@@ -5,7 +5,7 @@ from small_line import Line
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.rvqvae import RvqVae
-from core.texture import Texture
+from core.texture import Texture, seeded_noise
 from tasks.train_texture import train_texture
 from tasks.validate import record_of
 
@@ -60,11 +60,12 @@ def test_training_betters_what_is_known_beforehand(line: Line) -> None:
 
 def test_grain_is_drawn_from_its_seed_and_stays_above_silence(line: Line) -> None:
     model, smooth = texture(line), torch.full((14, 128), SILENCE + 0.5)
-    grained = model.textured(smooth, 1)
+    noise = [seeded_noise(seed, 7, model.width) for seed in (1, 2)]
+    grained = model.textured(smooth, noise[0])
     assert grained.shape == smooth.shape
     assert float(grained.min()) == pytest.approx(SILENCE, abs=1e-5)  # here some of it is cut
-    assert torch.equal(grained, model.textured(smooth, 1))
-    assert not torch.equal(grained, model.textured(smooth, 2))
+    assert torch.equal(grained, model.textured(smooth, noise[0]))
+    assert not torch.equal(grained, model.textured(smooth, noise[1]))
 
 
 def test_another_seed_trains_another_texture(line: Line) -> None:
