@@ -101,4 +101,5 @@ def without_offset(wave: Wave, rate: int) -> Wave:
 
 
 def _rms(wave: Wave) -> float:
-    return math.sqrt(float(np.square(wave, dtype=np.float64).mean())) if len(wave) else 0.0
+    energy = float(np.einsum("i,i", wave, wave, dtype=np.float64))  # without a float64 copy
+    return math.sqrt(energy / max(1, len(wave)))
