@@ -86,9 +86,7 @@ def fitted(
 def gates_of(prior: Prior, **changes: Any) -> dict[str, Gate]:
     """The gates with everything else as it should be."""
     record = {
-        "nats_per_frame": 1.0,
-        "unigram_nats_per_frame": 2.0,
-        "per_level": {"nats": [1.0], "bigram_nats": [2.0]},
+        "per_level": {"nats": [1.0], "bigram_nats": [2.0], "unigram_nats": [2.0]},
         "label_nats": changes.pop("label_nats", {}),
     }
     likeness = {
