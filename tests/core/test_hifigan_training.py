@@ -8,6 +8,7 @@ import torch
 
 from core.config import HifiganConfig, MelConfig
 from core.errors import ConfigError
+from core.hifigan import HifiganGenerator
 from core.hifigan_training import HifiganTrainer, accuracy_of_critics
 from core.mel import log_mel
 from core.training import Fit
@@ -59,7 +60,7 @@ def test_warm_up_trains_the_generator_alone() -> None:
     trainer = tiny_trainer()
     before = weights(trainer)
     assert set(trainer.step(1)) == {"mel", "stft"}
-    assert changed(trainer, before) == {"generator"}
+    assert changed(trainer, before) == {"generator", "averaged"}
 
 
 def test_after_warm_up_both_networks_learn() -> None:
@@ -67,8 +68,53 @@ def test_after_warm_up_both_networks_learn() -> None:
     before = weights(trainer)
     losses = trainer.step(2)
     assert {"mel", "stft", "discriminator", "adversarial", "features"} < set(losses)
-    assert changed(trainer, before) == {"generator", "discriminators"}
+    assert changed(trainer, before) == {"generator", "discriminators", "averaged"}
     assert all(not loss.requires_grad and loss.ndim == 0 for loss in losses.values())
+
+
+def test_what_is_kept_is_a_running_mean_of_the_generator() -> None:
+    trainer, name = tiny_trainer(), "conv_post.bias"
+    expected = trainer.generator.get_parameter(name).detach().clone()
+    assert torch.equal(trainer.averaged.get_parameter(name), expected)
+    for number, share in enumerate([9 / 10, 9 / 11, 9 / 12]):
+        trainer.step(number)
+        latest = trainer.generator.get_parameter(name).detach()
+        expected = (1 - share) * expected + share * latest
+        torch.testing.assert_close(trainer.averaged.get_parameter(name), expected)
+        assert not torch.equal(trainer.averaged.get_parameter(name), latest)
+    assert trainer.modules[trainer.packaged] is trainer.averaged
+
+
+def test_it_is_the_mean_of_the_last_five_hundred_steps_at_most() -> None:
+    trainer = tiny_trainer()
+    with torch.no_grad():
+        for parameter in trainer.generator.parameters():
+            parameter.add_(1.0)
+    start, goal = (net.conv_post.bias.clone() for net in (trainer.averaged, trainer.generator))
+    trainer._average(1_000_000)
+    torch.testing.assert_close(trainer.averaged.conv_post.bias, start + (goal - start) / 500)
+
+
+def test_it_is_the_mean_that_is_judged() -> None:
+    trainer = tiny_trainer()
+    before = trainer.held_out_loss()
+    with torch.no_grad():
+        trainer.generator.conv_post.bias.add_(1.0)
+    assert trainer.held_out_loss() == before
+    with torch.no_grad():
+        trainer.averaged.conv_post.bias.add_(1.0)
+    assert trainer.held_out_loss() != before
+
+
+def test_a_known_generator_is_the_start_of_both() -> None:
+    trainer, known = (
+        tiny_trainer(),
+        HifiganGenerator(tiny_trainer(seed=4).config, weight_norm=False),
+    )
+    trainer.begin_with(known)
+    mel = torch.randn(1, MEL.mel_bands, 4) - 5
+    for net in (trainer.generator, trainer.averaged):
+        torch.testing.assert_close(net(mel), known(mel))
 
 
 def test_resumed_training_equals_uninterrupted() -> None:
