@@ -57,7 +57,7 @@ class RvqvaeConfig:
     stack_frames: int = 2  # mel frames in one code frame: 43 code frames a second
     latent_dim: int = 64
     codebook_size: int = 0  # 0: from the number of code frames (core.sizing)
-    most_levels: int = 12
+    most_levels: int = 16
     fewest_levels: int = 4
     augmented_copies: int = 3  # of the training frames, for PCA and codebooks
     kmeans_iterations: int = 20

@@ -13,9 +13,11 @@ from core.device import mixed_precision
 from core.mel import silence
 from core.rvqvae import ContinuousVae, LinearStart, RvqVae
 from core.rvqvae_fit import first_levels
+from core.split import SplitKind
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 
 CodecStage = Literal["decoder", "joint", "vae"]
+TAILS_SHARE = 0.94  # of the yardstick's L1
 
 
 class MelWindows:
@@ -145,21 +147,30 @@ def reconstruction_l1(codec: RvqVae | ContinuousVae, mels: Sequence[Tensor]) -> 
     return total / values
 
 
+def aim_of_levels(vae_l1: float, split: SplitKind) -> float:
+    """The L1 to come down to: the continuous VAE's, or less where tails are held out.
+
+    A tail sounds like what was trained on. On whole files, five folds of 5 and of 11 drones,
+    the codes that match the VAE on tails stood 8 % behind it.
+    """
+    return vae_l1 * (TAILS_SHARE if split == "tails" else 1.0)
+
+
 def choose_levels(
     start: LinearStart,
     held_out: Sequence[Tensor],
-    vae_l1: float,
+    aim: float,
     mel: MelConfig,
     config: RvqvaeConfig,
 ) -> tuple[int, list[float]]:
-    """How many levels it takes to match the continuous VAE, and the L1 at every number of levels.
+    """How many levels it takes to come down to an L1, and the L1 at every number of levels.
 
     Measured with the linear decoder: training it gains a few percent more, which keeps the
-    codes below the yardstick with another seed too. When no number suffices, all are used.
+    codes below the aim with another seed too. When no number suffices, all are used.
     """
     curve = list(_linear_curve(start, held_out, mel, config))
     for levels in range(config.fewest_levels, config.most_levels):
-        if curve[levels - 1] <= vae_l1:
+        if curve[levels - 1] <= aim:
             return levels, curve
     return config.most_levels, curve
 

@@ -14,7 +14,7 @@ from core.config import AugmentConfig, MelConfig, RvqvaeConfig
 from core.metrics import codebook_health
 from core.rvqvae import ContinuousVae, RvqVae
 from core.rvqvae_fit import first_levels, fit_further, fit_linear_start, fit_statistics
-from core.rvqvae_training import CodecStage, CodecTrainer, choose_levels
+from core.rvqvae_training import CodecStage, CodecTrainer, aim_of_levels, choose_levels
 from core.sizing import codebook_size, training_steps
 from core.split import Split
 from core.training import Fit, step_seed
@@ -25,7 +25,7 @@ from tasks.training import one_thread, train
 from tasks.warm_start import told
 
 
-@step("rvqvae", version=4)
+@step("rvqvae", version=5)
 def train_rvqvae(
     run: Run,
     sounds: Ref,
@@ -69,7 +69,8 @@ def train_rvqvae(
         torch.manual_seed(step_seed(seed, 0, "rvqvae weights"))
         yardstick = ContinuousVae(of_yardstick, mel, config)
         vae = fitted("vae", yardstick, config.vae_steps)
-        levels, curve = choose_levels(start, held_out, vae.best_loss, mel, config)
+        aim = aim_of_levels(vae.best_loss, data.split.kind)
+        levels, curve = choose_levels(start, held_out, aim, mel, config)
         if old is not None:
             levels = max(levels, len(old["codebooks"]))
         say(f"rvqvae: {levels} levels (linear L1 {curve[levels - 1]:.4f}, VAE {vae.best_loss:.4f})")

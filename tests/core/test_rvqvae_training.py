@@ -14,6 +14,7 @@ from core.rvqvae_training import (
     CodecStage,
     CodecTrainer,
     MelWindows,
+    aim_of_levels,
     choose_levels,
     reconstruction_l1,
 )
@@ -158,8 +159,13 @@ def test_reconstruction_l1_is_the_mean_over_all_values_of_all_sounds(start: Line
     )
 
 
+def test_on_tails_codes_must_be_better_than_on_whole_files() -> None:
+    assert aim_of_levels(0.5, "files") == 0.5
+    assert aim_of_levels(0.5, "tails") == pytest.approx(0.47)
+
+
 @pytest.mark.parametrize("levels", [2, 3])
-def test_levels_grow_until_they_match_the_yardstick(start: LinearStart, levels: int) -> None:
+def test_levels_grow_until_they_come_down_to_the_aim(start: LinearStart, levels: int) -> None:
     _, curve = choose_levels(start, HELD_OUT, 0.0, MEL, CONFIG)
     just_enough = curve[levels - 1] / 0.97 + 1e-6
     assert choose_levels(start, HELD_OUT, just_enough, MEL, CONFIG) == (levels, curve)

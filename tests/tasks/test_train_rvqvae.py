@@ -5,6 +5,7 @@ from small_line import Line
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.rvqvae import RvqVae
+from core.rvqvae_training import aim_of_levels
 from tasks.validate import record_of
 
 
@@ -21,7 +22,8 @@ def test_sizes_in_the_record_are_the_weights_own(line: Line) -> None:
     record = record_of(line.store, line.rvqvae)
     levels, size, dim = rvqvae(line).codebooks.shape
     assert record["sizes"] == {"codebook_size": size, "levels": levels, "latent_dim": dim}
-    assert 2 <= levels <= 3
+    aim, linear = aim_of_levels(record["vae_log_mel_l1"], "tails"), record["linear_log_mel_l1"]
+    assert levels == next((n for n in (2, 3) if linear[n - 1] <= aim), 3)
     assert (size, dim) == (8, 8)
 
 
