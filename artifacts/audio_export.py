@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from artifacts.stable_bytes import clear_peak_time, set_ogg_serial
-from artifacts.store import write_atomically
+from artifacts.store import sha256_of, write_atomically
 from core.errors import AudioError, ConfigError
 
 Container = Literal["wav", "flac", "ogg", "mp3"]
@@ -48,6 +48,35 @@ def write_audio(
         raise AudioError(f"the sound for {path.name} {fault}; it cannot be written")
     _check_fits(container, sample_rate, 1 if wave.ndim == 1 else wave.shape[1])
     write_atomically(path, encoded(wave, sample_rate, container, bit_depth))
+
+
+def placed(
+    path: Path,
+    wave: NDArray[np.float32],
+    sample_rate: int,
+    container: Container = "wav",
+    bit_depth: BitDepth = 24,
+) -> tuple[Path, str]:
+    """Write a sound to the path, or near it where another file lies; where, and its sha256.
+
+    Raises:
+        as write_audio.
+    """
+    scratch = path.with_name(f".{path.name}")
+    write_audio(scratch, wave, sample_rate, container, bit_depth)
+    sha256 = sha256_of(scratch)
+    path = free_path(path, sha256)
+    scratch.replace(path)
+    return path, sha256
+
+
+def free_path(path: Path, sha256: str) -> Path:
+    """The path itself if it is free or holds these very bytes, else one with a number."""
+    candidate, number = path, 2
+    while candidate.exists() and sha256_of(candidate) != sha256:
+        candidate = path.with_stem(f"{path.stem}-{number}")
+        number += 1
+    return candidate
 
 
 def encoded(

@@ -7,7 +7,7 @@ from core.config import MelConfig, PriorConfig, RvqvaeConfig
 from core.prior import Prior
 from core.sampling import Sampling, sample_codes
 
-LEVELS = (6, 9, 12)
+LEVELS = (6, 10, 15)
 CODES = 64
 FRAMES = 215  # 5 s
 BATCHES = (1, 16)

@@ -91,8 +91,9 @@ def prior_gates(prior: Figures, judged: Figures, seconds: float) -> dict[GateNam
         "prior": at_most(
             sum(levels["nats"][:COARSE_LEVELS]),
             0.7 * sum(levels["unigram_nats"][:COARSE_LEVELS]),
-            "The model has learnt how these sounds unfold.",
-            f"The model hardly knows what follows what: new sounds will wander. {MORE}",
+            "The model has learnt how these sounds unfold, on their four coarsest levels.",
+            "The model hardly knows what follows what, even on its four coarsest levels: new "
+            f"sounds will wander. {MORE}",
         ),
         "counting": at_most(
             beside_pairs,

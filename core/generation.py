@@ -22,7 +22,7 @@ from core.vocoder import Vocoder
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
 CANDIDATES = 8  # for each sound where a kind or a control is asked; the nearest to it is kept
-STRETCH_CODES = 1024  # code frames decoded at once, 23.8 s
+STRETCH_CODE_FRAMES = 1024  # decoded at once, 23.8 s
 CHOSEN_SECONDS = 30.0  # a longer sound is drawn once: it has the time to become what it was told
 FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 
@@ -64,10 +64,11 @@ def mel_from_codes(rvqvae: RvqVae, texture: Texture, codes: Tensor, seed: int) -
     """
     codes = codes.to(rvqvae.codebooks.device)
     noise = seeded_noise(seed, len(codes), texture.width)
-    reach, stack = rvqvae.config.blocks + texture.reach_frames, rvqvae.config.stack_frames
+    reach = rvqvae.decoder_net.reach + texture.reach_code_frames
+    stack = rvqvae.config.stack_frames
     pieces = []
-    for first in range(0, len(codes), STRETCH_CODES):
-        last = min(len(codes), first + STRETCH_CODES)
+    for first in range(0, len(codes), STRETCH_CODE_FRAMES):
+        last = min(len(codes), first + STRETCH_CODE_FRAMES)
         low, high = max(0, first - reach), min(len(codes), last + reach)
         smooth = rvqvae.decode(rvqvae.vectors(codes[None, low:high]))[0]
         grained = texture.textured(smooth, noise[low:high])

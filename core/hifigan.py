@@ -142,8 +142,9 @@ class HifiganGenerator(nn.Module):
     def unfold(self, folded: "HifiganGenerator") -> None:
         """Take over a folded generator's weights, its weight norm factored out again."""
         for own, other in zip(self._convolutions(), folded._convolutions(), strict=True):
-            own.weight = other.weight.clone()  # the parametrisation factors it
             assert own.bias is not None
+            # The parametrisation factors it, on its own device.
+            own.weight = other.weight.to(own.bias.device, copy=True)
             assert other.bias is not None
             own.bias.copy_(other.bias)
 

@@ -53,6 +53,11 @@ class FrameNet(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
+    @property
+    def reach(self) -> int:
+        """Frames on each side of one that it hears."""
+        return len(self.blocks)
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, F, inputs) -> (B, F, outputs)."""
         x = self.enter(x)

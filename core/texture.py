@@ -105,9 +105,9 @@ class Texture(nn.Module):
         return (smooth + grain).clamp_min(silence(self.mel))
 
     @property
-    def reach_frames(self) -> int:
+    def reach_code_frames(self) -> int:
         """Code frames on each side of one on which its grain depends."""
-        return self.config.sampling_steps * self.config.blocks
+        return self.config.sampling_steps * self.net.reach
 
 
 def seeded_noise(seed: int, frames: int, width: int) -> Tensor:

@@ -66,10 +66,11 @@ def reasons(made: Plan) -> list[str]:
         "files": "one sound in ten is held out, to judge by",
         "tails": "the sounds are too few to spare one: their ends are held out, to judge by",
     }
+    lost = {"files": "no more than", "tails": "clearly less than"}
     return [
         f"codebooks of {sizes['codebook_size']}: there are {frames} code frames to train on, "
         f"{frames // sizes['codebook_size']} for each code",
-        f"up to {sizes['levels']} levels: as many as it takes to lose no more than a "
+        f"up to {sizes['levels']} levels: as many as it takes to lose {lost[made.held_out]} a "
         "continuous VAE does, found out while building",
         f"the prior's training: {sizes['prior_steps']} steps, for there are so many code frames",
         held_out[made.held_out],

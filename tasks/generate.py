@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from artifacts.audio_decode import decoded_wave
-from artifacts.audio_export import BitDepth, Container, write_audio
+from artifacts.audio_export import BitDepth, Container, placed
 from artifacts.audio_files import printable
 from artifacts.library import Library
 from artifacts.model import Model
@@ -151,7 +151,7 @@ def _written(
     wish: Wish,
     instrument: Instrument,
     seed: int,
-    sound: Any,
+    sound: Wave,
     folder: Path,
 ) -> NewSound:
     path = folder / f"{model.name}-{seed:06d}.{wish.container}"
@@ -182,27 +182,6 @@ def _written(
         recipe["prompt_sha256"] = sha256_of(Path(wish.prompt))
     write_atomically(sidecar, json.dumps(recipe, indent=1, sort_keys=True).encode())
     return new
-
-
-def placed(
-    path: Path, wave: Wave, sample_rate: int, container: Container, bit_depth: BitDepth = 24
-) -> tuple[Path, str]:
-    """Write a sound to the path, or near it where another file lies; where, and its sha256."""
-    scratch = path.with_name(f".{path.name}")
-    write_audio(scratch, wave, sample_rate, container, bit_depth)
-    sha256 = sha256_of(scratch)
-    path = free_path(path, sha256)
-    scratch.replace(path)
-    return path, sha256
-
-
-def free_path(path: Path, sha256: str) -> Path:
-    """The path itself if it is free or holds these very bytes, else one with a number."""
-    candidate, number = path, 2
-    while candidate.exists() and sha256_of(candidate) != sha256:
-        candidate = path.with_stem(f"{path.stem}-{number}")
-        number += 1
-    return candidate
 
 
 def fresh_seed() -> int:

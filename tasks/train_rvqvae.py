@@ -73,7 +73,8 @@ def train_rvqvae(
         levels, curve = choose_levels(start, held_out, aim, mel, config)
         if old is not None:
             levels = max(levels, len(old["codebooks"]))
-        say(f"rvqvae: {levels} levels (linear L1 {curve[levels - 1]:.4f}, VAE {vae.best_loss:.4f})")
+        reached = f"linear L1 {curve[levels - 1]:.4f}, asked {aim:.4f}, VAE {vae.best_loss:.4f}"
+        say(f"rvqvae: {levels} levels ({reached})")
         if old is None:
             model = RvqVae(first_levels(start, levels), mel, config)
         else:
@@ -94,6 +95,7 @@ def train_rvqvae(
         "log_mel_l1": best.best_loss,
         "vae_log_mel_l1": vae.best_loss,
         "linear_log_mel_l1": curve,
+        "aim_log_mel_l1": aim,
         "joint_kept": best is joint,
         "health": health(model, train_mels),
         "history": {"vae": vae.history, "decoder": decoder.history, "joint": joint.history},

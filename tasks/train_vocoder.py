@@ -100,7 +100,7 @@ def train_hifigan(
     seed: int,
     parent: Ref | None = None,
 ) -> Ref:
-    """HiFi-GAN with its discriminators; only the generator, weight norm folded, is kept.
+    """HiFi-GAN with its discriminators; only the generator's EMA, weight norm folded, is kept.
 
     Args:
         parent: the model to go on from; its generator is the start where it fits, the

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from artifacts.audio_export import Container
+from artifacts.audio_export import Container, placed
 from artifacts.foreign_mel import read_foreign_mel
 from artifacts.library import Library
 from artifacts.model import Model
@@ -17,7 +17,7 @@ from core.device import resolve_device
 from core.generation import Instrument, finished
 from core.memory import give_back_memory
 from tasks.choose_vocoder import chosen_instrument
-from tasks.generate import check_rate, placed
+from tasks.generate import check_rate
 from tasks.progress import bar
 
 

@@ -40,11 +40,11 @@ EXAMPLES = torch.tensor(
 SCALES = torch.linspace(-20, 20, 33).expand(4, -1).clone()
 
 
-def instrument(vocoder: Vocoder | None = None) -> Instrument:
+def instrument(vocoder: Vocoder | None = None, codec_blocks: int = 1) -> Instrument:
     torch.manual_seed(0)
     books, mean, one = torch.randn(2, 8, 3), torch.full((4,), -5.0), torch.ones(())
     start = LinearStart(mean, one, torch.eye(8)[:, :3], books)
-    codec = RvqvaeConfig(latent_dim=3, hidden=8, blocks=1)
+    codec = RvqvaeConfig(latent_dim=3, hidden=8, blocks=codec_blocks)
     scale, shape = torch.full((4,), 0.1), TextureConfig(hidden=8, blocks=1)
     prior = Prior(books, PriorConfig(hidden=8), SCALES, EXAMPLES, labels=2)
     return Instrument(

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 from broken_sounds import tone
 
-from artifacts.audio_export import BitDepth, Container, write_audio
+from artifacts.audio_export import BitDepth, Container, free_path, placed, write_audio
+from artifacts.store import sha256_of
 from core.errors import AudioError, ConfigError
 
 WAVE = tone(1.5, 48_000, 220)[:, 0]
@@ -114,3 +115,32 @@ def test_a_disk_that_does_not_take_the_last_byte_is_an_error(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_free_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert free_path(tmp_path / "a.wav", "any") == tmp_path / "a.wav"
+
+
+def test_a_path_with_the_same_bytes_is_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"same")
+    assert free_path(path, sha256_of(path)) == path
+
+
+def test_other_content_is_left_alone_and_the_new_gets_a_number(tmp_path: Path) -> None:
+    for name in ("a.wav", "a-2.wav"):
+        (tmp_path / name).write_bytes(b"other")
+    assert free_path(tmp_path / "a.wav", "new") == tmp_path / "a-3.wav"
+    (tmp_path / "a-3.wav").write_bytes(b"new")
+    digest = sha256_of(tmp_path / "a-3.wav")
+    assert free_path(tmp_path / "a.wav", digest) == tmp_path / "a-3.wav"
+
+
+def test_a_sound_is_placed_whole_beside_what_is_there(tmp_path: Path) -> None:
+    first, digest = placed(tmp_path / "a.wav", WAVE, 48_000)
+    assert (first, digest) == (tmp_path / "a.wav", sha256_of(tmp_path / "a.wav"))
+    assert placed(tmp_path / "a.wav", WAVE, 48_000) == (first, digest)
+    other, its = placed(tmp_path / "a.wav", WAVE / 2, 48_000, bit_depth=16)
+    assert (other, its) == (tmp_path / "a-2.wav", sha256_of(tmp_path / "a-2.wav"))
+    assert sha256_of(first) == digest
+    assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "a-2.wav"}

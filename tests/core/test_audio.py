@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import soxr
 
+from core import audio
 from core.audio import (
     amplitude,
     dbfs,
@@ -50,6 +52,17 @@ def test_true_peak_is_never_below_the_highest_sample() -> None:
     impulse = np.zeros(99, np.float32)
     impulse[50] = -2.0
     assert true_peak(impulse) >= 2.0
+
+
+@pytest.mark.parametrize("samples", [99, 100, 101, 200, 250])
+def test_the_peak_is_that_of_the_whole_wave_whatever_the_blocks(
+    samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
+    wave[98:102] = 4.0  # highest between samples, over a block's edge where there is one
+    whole = soxr.resample(wave, 1, 4, quality="VHQ")
+    monkeypatch.setattr(audio, "PEAK_BLOCK", 100)
+    assert true_peak(wave) == max(np.abs(whole).max(), np.abs(wave).max())
 
 
 def test_true_peak_of_nothing_is_0() -> None:

@@ -61,27 +61,27 @@ def test_grain_hangs_on_the_seed_and_lies_on_what_the_codes_say() -> None:
     torch.testing.assert_close(mel_from_codes(made.rvqvae, made.texture, CODES, 1), smooth)
 
 
+@torch.no_grad()
 def test_a_long_sound_is_decoded_in_stretches_as_it_were_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = instrument()
-    with torch.no_grad():
-        for net in (made.rvqvae.decoder_net, made.texture.net):
-            torch.nn.init.normal_(net.leave.weight, std=0.3)
-    codes = torch.randint(8, (300, 2), generator=torch.Generator().manual_seed(1))
-    lengths, decode = [], made.rvqvae.decode
+    made, draws = instrument(codec_blocks=2), torch.Generator().manual_seed(1)
+    codec = made.rvqvae
+    for parameter in (*codec.parameters(), *made.texture.parameters()):
+        parameter.add_(0.2 * torch.randn(parameter.shape, generator=draws))
+    codes = torch.randint(8, (300, 2), generator=draws)
+    lengths, decode = [], codec.decode
 
     def counted(vectors: Tensor) -> Tensor:
         lengths.append(vectors.shape[1])
         return decode(vectors)
 
-    monkeypatch.setattr(made.rvqvae, "decode", counted)
-    whole = mel_from_codes(made.rvqvae, made.texture, codes, 3)
-    monkeypatch.setattr(generation, "STRETCH_CODES", 64)
-    torch.testing.assert_close(mel_from_codes(made.rvqvae, made.texture, codes, 3), whole)
-    reach = (lengths[1] - 64, (lengths[2] - 64) // 2)  # of the first stretch, of one between
-    assert lengths == [300, 64 + reach[0], *[64 + 2 * reach[1]] * 3, 44 + reach[0]]
-    assert reach[0] == reach[1] > 0
+    monkeypatch.setattr(codec, "decode", counted)
+    whole = mel_from_codes(codec, made.texture, codes, 3)
+    monkeypatch.setattr(generation, "STRETCH_CODE_FRAMES", 64)
+    torch.testing.assert_close(mel_from_codes(codec, made.texture, codes, 3), whole)
+    reach = 2 + 3 * 1  # the decoder's blocks, and the texture's in each of its three steps
+    assert lengths == [300, 64 + reach, *[64 + 2 * reach] * 3, 44 + reach]
 
 
 def test_grain_does_not_go_below_silence() -> None:

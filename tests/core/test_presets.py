@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from core.config import BuildConfig, MelConfig, PresetName
+from core.config import BuildConfig, MelConfig, PresetName, RvqvaeConfig
 from core.errors import ConfigError
 from core.hifigan import check_shape
 from core.presets import changed, configured, from_json, preset
@@ -146,7 +146,7 @@ def test_json_of_another_version_is_refused(damage: str) -> None:
         "freev.evaluate_every_steps=0",
         "prior.speeds=[0.9, 0]",
         'prior.speeds=["a"]',
-        "rvqvae.fewest_levels=13",  # one more than the most
+        f"rvqvae.fewest_levels={RvqvaeConfig().most_levels + 1}",
         "rvqvae.latent_dim=1000",
         "rvqvae.stack_frames=3",
         "hifigan.upsample_rates=[8, 4, 4, 2, 4]",

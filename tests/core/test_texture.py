@@ -143,6 +143,6 @@ def test_grain_hangs_on_as_many_code_frames_as_it_says(place: int) -> None:
     other[place] += 1.0
     moved = (texture.textured(smooth, drawn) != texture.textured(smooth, other)).any(-1)
     places = moved.nonzero().flatten() // 2
-    reach = texture.reach_frames
+    reach = texture.reach_code_frames
     assert int(places.min()) == max(0, place - reach)
     assert int(places.max()) == min(39, place + reach)

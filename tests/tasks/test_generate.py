@@ -17,7 +17,7 @@ from core.controls import Controls
 from core.errors import AudioError, ConfigError
 from core.mel import log_mel
 from core.sampling import Sampling
-from tasks.generate import NewSound, Wish, free_path, fresh_seed, generate_sounds, prompt_mel
+from tasks.generate import NewSound, Wish, fresh_seed, generate_sounds, prompt_mel
 
 CPU = torch.device("cpu")
 
@@ -64,25 +64,6 @@ def test_a_fresh_seed_has_at_most_six_digits() -> None:
     assert len(seeds) > 990  # 1000 of a million: 0.5 pairs meet in the mean
     assert min(seeds) >= 0
     assert max(seeds) < 1_000_000
-
-
-def test_a_free_path_is_taken_as_it_is(tmp_path: Path) -> None:
-    assert free_path(tmp_path / "a.wav", "any") == tmp_path / "a.wav"
-
-
-def test_a_path_with_the_same_bytes_is_used_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(b"same")
-    assert free_path(path, sha256_of(path)) == path
-
-
-def test_other_content_is_left_alone_and_the_new_gets_a_number(tmp_path: Path) -> None:
-    for name in ("a.wav", "a-2.wav"):
-        (tmp_path / name).write_bytes(b"other")
-    assert free_path(tmp_path / "a.wav", "new") == tmp_path / "a-3.wav"
-    (tmp_path / "a-3.wav").write_bytes(b"new")
-    digest = sha256_of(tmp_path / "a-3.wav")
-    assert free_path(tmp_path / "a.wav", digest) == tmp_path / "a-3.wav"
 
 
 def test_sounds_have_the_seeds_that_follow_and_a_whole_file_each(
