@@ -151,8 +151,8 @@ def aim_of_levels(vae_l1: float, split: SplitKind) -> float:
     """The L1 to come down to: the continuous VAE's, or less where tails are held out.
 
     A tail sounds like what was trained on. On whole files, five folds of 5 and of 11 drones,
-    the codes that match the VAE on tails stood 8 % behind it; with .94 they stand 4 to 5 %
-    behind, for two to four levels more. A sound held out whole because none has a tail to
+    the codes that match the VAE on tails stood 8 and 7 % behind it; with .94 they stand 4 and
+    2 % behind, for two to four levels more. A sound held out whole because none has a tail to
     spare is judged as a tail.
     """
     return vae_l1 * (TAILS_SHARE if split == "tails" else 1.0)
