@@ -12,6 +12,7 @@ import torch
 
 from core.config import BuildConfig
 from core.sizing import training_steps
+from core.split import SplitKind
 
 REFERENCE_PROBE_SECONDS = 0.00176
 PROBES = 50
@@ -36,11 +37,17 @@ def this_machine(device: torch.device) -> float:
 
 
 def stage_seconds(
-    config: BuildConfig, seconds_of_audio: float, code_frames: int, cpu: float, device: float
+    config: BuildConfig,
+    seconds_of_audio: float,
+    code_frames: int,
+    split: SplitKind,
+    cpu: float,
+    device: float,
 ) -> dict[str, float]:
     """Estimated seconds of each stage.
 
     Args:
+        split: after "tails" the prior is fitted again, on whole sounds.
         cpu, device: `this_machine` of the processor and of what the trainings run on.
     """
     rvqvae, step = config.rvqvae, SECONDS_PER_STEP
@@ -52,6 +59,7 @@ def stage_seconds(
     nets = steps(rvqvae.vae_steps) + steps(rvqvae.decoder_steps) + steps(rvqvae.joint_steps)
     texture_batch = config.texture.batch_windows * config.texture.window_frames / 1024
     prior_batch = config.prior.batch_frames / 2048
+    fits = 2 if split == "tails" else 1
     freev, hifigan = config.freev, config.hifigan
     segments = freev.batch_segments * freev.segment_frames / 512
     critics = hifigan.batch_segments * hifigan.segment_frames / 128
@@ -62,7 +70,7 @@ def stage_seconds(
         "rvqvae": 0.0006 * code_frames + batch * nets * step["rvqvae"],
         "codes": 0.0013 * copies * seconds_of_audio,
         "texture": texture_batch * steps(config.texture.steps) * step["texture"],
-        "prior": prior_batch * step["prior"] * steps(config.prior.steps),
+        "prior": fits * prior_batch * step["prior"] * steps(config.prior.steps),
         "judge": 1.0 + 0.25 * config.validate.generated,
         "vocoder": freev.train * segments * steps(freev.steps) * step["freev"]
         + hifigan.train * critics * hifigan.steps * step["hifigan"],

@@ -44,7 +44,7 @@ def make_plan(run: Run, folder: Path, config: BuildConfig) -> Plan:
     with one_thread():
         cpu = this_machine(torch.device("cpu"))
         device = cpu if run.device.type == "cpu" else this_machine(run.device)
-    estimate = stage_seconds(config, sounds.seconds, code_frames, cpu, device)
+    estimate = stage_seconds(config, sounds.seconds, code_frames, split.kind, cpu, device)
     return Plan(
         usable=len(files),
         rejected=[dataclasses.asdict(one) for one in ingested.rejected],

@@ -13,8 +13,8 @@ from core.presets import changed, preset
 
 
 def seconds(config: BuildConfig, **changes: Any) -> dict[str, float]:
-    size = {"seconds_of_audio": 300.0, "code_frames": 12_900, "cpu": 1.0, "device": 1.0} | changes
-    return stage_seconds(config, **size)
+    size = {"seconds_of_audio": 300.0, "code_frames": 12_900, "split": "files"}
+    return stage_seconds(config, **{**size, "cpu": 1.0, "device": 1.0, **changes})
 
 
 def test_every_stage_has_an_estimate() -> None:
@@ -35,6 +35,11 @@ def test_more_work_is_never_estimated_shorter(more: dict[str, float]) -> None:
     before, after = seconds(preset("quick")), seconds(preset("quick"), **more)
     assert all(after[stage] >= before[stage] for stage in before)
     assert sum(after.values()) > sum(before.values())
+
+
+def test_where_tails_are_held_out_the_prior_is_trained_twice() -> None:
+    files, tails = seconds(preset("quick")), seconds(preset("quick"), split="tails")
+    assert tails == files | {"prior": pytest.approx(2 * files["prior"], abs=0.11)}
 
 
 @pytest.mark.parametrize(
