@@ -124,7 +124,7 @@ class FreevConfig:
     learning_rate: float = 1e-3
     batch_segments: int = 16
     segment_frames: int = 32
-    stft_weight: float = 2.0  # MR-STFT beside mel L1
+    stft_weight: float = 1.0  # MR-STFT beside mel L1
     inversion_updates: int = 8  # the net corrects what more would
     steps: int = 1000
     evaluate_every_steps: int = 100
