@@ -88,7 +88,7 @@ def prior_rows(manifest: Manifest) -> list[Row]:
         ("nats_per_frame", "Surprise (nats a frame)", "{:.2f}",
          "How unexpected held-out sounds are to the model. Lower is better."),
         ("unigram_nats_per_frame", "Surprise of plain counting", "{:.2f}",
-         "The same when codes are only counted; fine levels are near it by nature."),
+         "The same when codes are only counted; the model should be well below."),
         ("overlap_8gram", "Copied passages", "{:.1%}",
          "Generated runs of 8 codes that occur in the training sounds."),
         ("overlap_8gram_real", "Copied passages, real sounds", "{:.1%}",

@@ -2,8 +2,8 @@
 
 How loud MR-STFT speaks: of 26 tablas, held-out MR-STFT and L1 as multiples of Griffin-Lim's
 were .85 and 1.12 with weight 2, .84 and 1.01 with 1, .83 and 1.08 with 1/2, of 195 sounds .90 and
-.99 with 2 and with 1. Another seed's L1 of the tablas was 1.10 with 1, and half as many steps
-again gained nothing.
+.99 with 2 and with 1. Another seed's L1 of the tablas was 1.10 with 1, and nearly
+twice the steps gained nothing.
 
 HiFi-GAN's cut critics were tried for 120 more steps on 195 sounds: MR-STFT 1.357 and L1 0.408
 from the model's mels, as with as many steps without them, the spectrum as little contrasted,

@@ -20,7 +20,6 @@ ON_LITTLE = " Few files, so judged on little: the ends of the sounds, or one of 
 ON_HEARD = " They are trained on by now, so this is kinder than it should be."
 BOTH = ("density", "coverage")
 ON_TRAINING_SOUNDS: set[GateName] = {"utilisation", "grain"}
-COARSE_LEVELS = 4  # say how a sound unfolds; deeper ones are ever more noise, however many
 LABELS_HELP = 0.99  # of the nats with wrong labels: less is chance
 MORE = "Add sounds, or train longer (--preset standard)."
 FORGOTTEN = 0.05  # more lost of the old sounds than the model before lost
@@ -89,11 +88,10 @@ def prior_gates(prior: Figures, judged: Figures, seconds: float) -> dict[GateNam
     likeness = judged["realism"]
     gates: dict[GateName, Gate] = {
         "prior": at_most(
-            sum(levels["nats"][:COARSE_LEVELS]),
-            0.7 * sum(levels["unigram_nats"][:COARSE_LEVELS]),
-            "The model has learnt how these sounds unfold, on their four coarsest levels.",
-            "The model hardly knows what follows what, even on its four coarsest levels: new "
-            f"sounds will wander. {MORE}",
+            prior["nats_per_frame"],
+            0.7 * prior["unigram_nats_per_frame"],
+            "The model has learnt how these sounds unfold.",
+            f"The model hardly knows what follows what: new sounds will wander. {MORE}",
         ),
         "counting": at_most(
             beside_pairs,

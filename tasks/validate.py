@@ -24,7 +24,7 @@ from tasks.judge import judged_seeds, loaded
 from tasks.step import Run, step
 
 
-@step("validate", version=8)
+@step("validate", version=9)
 def validate(
     run: Run,
     sounds: Ref,

@@ -22,11 +22,9 @@ RVQVAE: dict[str, Any] = {
     "vae_log_mel_l1": 0.4,
 }
 PRIOR: dict[str, Any] = {
-    "per_level": {
-        "nats": [1.0, 1.0, 2.0, 3.0, 9.0],
-        "bigram_nats": [2.0, 2.0, 2.0, 3.0, 9.0],
-        "unigram_nats": [2.5, 2.5, 2.5, 2.5, 9.0],
-    },
+    "nats_per_frame": 7.0,
+    "unigram_nats_per_frame": 10.0,
+    "per_level": {"nats": [2.0, 3.0], "bigram_nats": [4.0, 3.0]},
     "label_nats": {"right": 9.9, "wrong": 10.0},
 }
 JUDGED: dict[str, Any] = {
@@ -96,8 +94,8 @@ def test_codec_beyond_a_limit_fails_there_alone_and_hears_what_to_do(
 @pytest.mark.parametrize(
     ("name", "change", "advice"),
     [
-        ("prior", {"per_level.nats": [1.01, 1.0, 2.0, 3.0, 5.0]}, "train longer"),
-        ("counting", {"per_level.nats": [1.0, 1.0, 2.0, 3.0, 9.01]}, "train longer"),
+        ("prior", {"nats_per_frame": 7.01}, "train longer"),
+        ("counting", {"per_level.nats": [2.0, 3.01]}, "train longer"),
         ("labels", {"label_nats": {"right": 9.91, "wrong": 10.0}}, "Sort the sounds"),
     ],
 )
@@ -149,8 +147,8 @@ def test_far_from_what_held_out_sounds_are_is_no_copy_if_twice_as_far_as_copies_
 
 
 def test_worst_level_decides_what_counting_does_better() -> None:
-    change = {"per_level.bigram_nats": [9.0, 9.0, 9.0, 2.0, 9.0]}
-    assert of_prior(change)["counting"].value == 1.5
+    levels = {"nats": [4.5, 1.0, 1.0], "bigram_nats": [3.0, 9.0, 9.0]}
+    assert of_prior({"per_level": levels})["counting"].value == 1.5
 
 
 def test_least_used_level_decides() -> None:

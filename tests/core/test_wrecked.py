@@ -86,7 +86,9 @@ def fitted(
 def gates_of(prior: Prior, **changes: Any) -> dict[str, Gate]:
     """The gates with everything else as it should be."""
     record = {
-        "per_level": {"nats": [1.0], "bigram_nats": [2.0], "unigram_nats": [2.0]},
+        "nats_per_frame": 1.0,
+        "unigram_nats_per_frame": 2.0,
+        "per_level": {"nats": [1.0], "bigram_nats": [2.0]},
         "label_nats": changes.pop("label_nats", {}),
     }
     likeness = {
