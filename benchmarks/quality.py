@@ -193,7 +193,7 @@ def waves(model: Trained, seeds: Sequence[int], request: Request) -> list[Tensor
     mel = model.instrument.mel
     return [
         log_mel(torch.from_numpy(wave)[None], mel)[0].T
-        for wave in drawn_waves(model.instrument, seeds, request)
+        for wave in drawn_waves(model.instrument, seeds, request, mel.sample_rate)
     ]
 
 

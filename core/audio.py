@@ -1,7 +1,7 @@
 """Waves as arrays: resampling, levels, offsets. Files are read in artifacts.audio_decode."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import soxr
@@ -12,7 +12,7 @@ Wave = NDArray[np.float32]
 
 LOUDEST_DBFS = -1.0  # the true peak of whatever is to be played
 MOST_MATCHING = 10.0  # a copy further off than 20 dB is no copy, and its noise is left low
-PEAK_BLOCK = 1 << 20  # samples searched for their peak at once
+BLOCK = 1 << 18  # samples of a long wave that are looked at at once
 OFFSET_SHARE = 0.003  # of the RMS: an offset 50 dB below the sound itself is left alone
 OFFSET_SECONDS = 0.1  # of the moving average: 10 Hz and above pass, within 0.1 dB
 
@@ -42,6 +42,25 @@ def resample(wave: Wave, rate_in: int, rate_out: int) -> Wave:
     return resampled
 
 
+def resampled(pieces: Iterable[Wave], rate_in: int, rate_out: int) -> Iterator[Wave]:
+    """The pieces of a wave at another rate, as many samples and the same as of `resample`."""
+    if rate_in == rate_out:
+        yield from pieces
+        return
+    stream = soxr.ResampleStream(rate_in, rate_out, 1, "float32", quality="HQ")
+    for piece in pieces:
+        yield stream.resample_chunk(piece)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def joined(pieces: Iterable[Wave]) -> Wave:
+    """One new (T,) float32, grown in place: it never stands beside its own pieces."""
+    whole = bytearray()
+    for piece in pieces:
+        whole += piece.tobytes()
+    return np.frombuffer(whole, np.float32)
+
+
 def true_peak(wave: Wave) -> float:
     """The highest absolute value between and on the samples, from 4x oversampling.
 
@@ -49,19 +68,20 @@ def true_peak(wave: Wave) -> float:
         wave: (T,) float32; an empty wave has peak 0.
     Source: ITU-R BS.1770-4, annex 2, with soxr's VHQ filter in place of its 48-tap one.
     """
-    peak = float(np.abs(wave).max(initial=0.0))
+    peak = 0.0
     stream = soxr.ResampleStream(1, 4, 1, "float32", quality="VHQ")
-    for start in range(0, len(wave), PEAK_BLOCK):  # four times a long wave is much memory
-        block = wave[start : start + PEAK_BLOCK]
-        between = stream.resample_chunk(block, last=start + PEAK_BLOCK >= len(wave))
-        peak = max(peak, float(np.abs(between).max(initial=0.0)))
+    for start in range(0, len(wave), BLOCK):  # four times a long wave is much memory
+        block = wave[start : start + BLOCK]
+        between = stream.resample_chunk(block, last=start + BLOCK >= len(wave))
+        peak = max(peak, *(float(np.abs(one).max(initial=0.0)) for one in (block, between)))
     return peak
 
 
-def level_to_true_peak(wave: Wave, limit_dbfs: float = LOUDEST_DBFS) -> Wave:
-    """The wave, turned down by one gain where its true peak is above the limit, else unchanged."""
+def turn_down(wave: Wave, limit_dbfs: float = LOUDEST_DBFS) -> None:
+    """Change a wave whose true peak is above the limit, by one gain."""
     peak, limit = true_peak(wave), amplitude(limit_dbfs)
-    return wave * np.float32(limit / peak) if peak > limit else wave
+    if peak > limit:
+        wave *= np.float32(limit / peak)
 
 
 def rms_dbfs(wave: Wave) -> float:
@@ -85,19 +105,26 @@ def equally_loud(waves: Sequence[Wave]) -> list[Wave]:
     return [wave * common for wave in matched]
 
 
-def without_offset(wave: Wave, rate: int) -> Wave:
-    """The wave without its DC, where it has any; else the wave itself.
+def take_offset_away(wave: Wave, rate: int) -> None:
+    """Change a wave that has DC to one that has none.
 
     A mel says nothing of 0 Hz, so what a vocoder puts there is its own doing. Taking the
     mean away would move the silence around a sound off zero; so the mean is only the sign,
     and what goes is all that is slower than 10 Hz, without a shift of phase.
     """
     if len(wave) == 0 or abs(float(wave.mean(dtype=np.float64))) <= OFFSET_SHARE * _rms(wave):
-        return wave
-    slow = wave.astype(np.float64)
-    for _ in range(3):  # thrice: the side lobes of one pass are at -13 dB
-        slow = uniform_filter1d(slow, round(OFFSET_SECONDS * rate), mode="reflect")
-    return (wave - slow).astype(np.float32)
+        return
+    width = round(OFFSET_SECONDS * rate)
+    reach = 3 * (width // 2 + 1)
+    before = wave[:0]  # as it was, where the last block has been changed already
+    for start in range(0, len(wave), BLOCK):
+        end = min(len(wave), start + BLOCK)
+        slow = heard = np.concatenate([before, wave[start : end + reach]])
+        for _ in range(3):  # thrice: the side lobes of one pass are at -13 dB
+            slow = uniform_filter1d(slow, width, mode="reflect")
+        inner = slice(len(before), len(before) + end - start)
+        before = heard[max(0, inner.stop - reach) : inner.stop].copy()
+        wave[start:end] -= slow[inner]
 
 
 def _rms(wave: Wave) -> float:

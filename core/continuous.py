@@ -1,4 +1,4 @@
-"""A long mel to a wave with the memory of one stretch, and no seams.
+"""A long mel to a wave, with the memory of one stretch and no seams.
 
     mel      |-------- stretch --------|-------- stretch --------|---
     vocoded  |-------- stretch --------|reach|
@@ -9,6 +9,7 @@ network that reaches no further than those hears no edge: the result is that of 
 mel. Griffin-Lim's phases reach everywhere, so its stretches are blended instead.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -16,16 +17,17 @@ from torch import Tensor
 
 from core.audio import Wave
 from core.config import MelConfig
+from core.memory import trim_heap
 from core.vocoder import Vocoder
 
-STRETCH_FRAMES = 1024  # 11.9 s
+STRETCH_FRAMES = 512  # 5.9 s
 BLEND_FRAMES = 16  # 0.19 s
 
 
-def long_wave(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig) -> Wave:
-    """(F, M) log mel of any length -> (F * hop,) float32."""
+def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig) -> Iterator[Wave]:
+    """(F, M) log mel of any length -> pieces in order, F * hop float32 samples together."""
     frames, hop = len(log_mel), mel.hop_samples
-    whole = np.zeros(frames * hop, np.float32)
+    fading = np.zeros(0, np.float32)  # the end of a stretch, into which the next one is blended
     blend = BLEND_FRAMES if vocoder.reach_frames is None else 0
     reach = blend if vocoder.reach_frames is None else vocoder.reach_frames
     count = -(-frames // STRETCH_FRAMES)
@@ -36,11 +38,14 @@ def long_wave(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig) -> Wave:
         begin = (first - blend // 2) * hop if first else 0
         end = (last + blend // 2) * hop if last < frames else frames * hop
         piece = wave[begin - low * hop : end - low * hop]
-        piece[: blend * hop] *= rising(blend * hop)[: len(piece)] if first else 1.0
+        piece[: len(fading)] *= rising(len(fading))
+        piece[: len(fading)] += fading
+        ready = len(piece)
         if last < frames:
-            piece[len(piece) - blend * hop :] *= rising(blend * hop)[::-1]
-        whole[begin:end] += piece
-    return whole
+            ready -= blend * hop
+            fading = piece[ready:] * rising(blend * hop)[::-1]
+            trim_heap()  # else the holes between stretches of unlike sizes add up
+        yield piece[:ready]
 
 
 def rising(samples: int) -> Wave:

@@ -63,7 +63,7 @@ class Copies:
 
 def measured(copy: Tensor, original: Tensor, mel: MelConfig) -> Copy:
     """Both (T,) float32 at the mel's rate."""
-    delivered = torch.from_numpy(finished(copy.numpy(), mel.sample_rate, DELIVERED_HZ, None))
+    delivered = torch.from_numpy(finished([copy.numpy()], mel.sample_rate, DELIVERED_HZ, None))
     right = (2 * len(original) * DELIVERED_HZ + mel.sample_rate) // (2 * mel.sample_rate)
     # A vocoder of a wrong length is told so by its delivered sound; the rest needs pairs.
     as_long = torch.nn.functional.pad(copy[: len(original)], (0, max(0, len(original) - len(copy))))

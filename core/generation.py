@@ -1,16 +1,16 @@
 """From seeds to finished waves: prior, RVQ-VAE, texture and vocoder in a row."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.audio import Wave, level_to_true_peak, resample, rms_dbfs, without_offset
+from core.audio import Wave, joined, resampled, rms_dbfs, take_offset_away, turn_down
 from core.config import MelConfig
-from core.continuous import long_wave
+from core.continuous import wave_pieces
 from core.controls import Controls, distances, drawn_conditions
 from core.prior import Prior
 from core.rvqvae import RvqVae
@@ -22,7 +22,7 @@ from core.vocoder import Vocoder
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
 CANDIDATES = 8  # for each sound where a kind or a control is asked; the nearest to it is kept
-STRETCH_CODE_FRAMES = 1024  # decoded at once, 23.8 s
+STRETCH_CODE_FRAMES = 256  # decoded at once, 5.9 s
 CHOSEN_SECONDS = 30.0  # a longer sound is drawn once: it has the time to become what it was told
 FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 
@@ -138,35 +138,49 @@ def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request)
     return [sounds[each * place + best] for place, best in enumerate(nearest)]
 
 
-def drawn_waves(instrument: Instrument, seeds: Sequence[int], request: Request) -> Iterator[Wave]:
-    """(T,) float32 at the mel's rate for each seed, in order.
+def drawn_waves(
+    instrument: Instrument, seeds: Sequence[int], request: Request, rate: int
+) -> Iterator[Wave]:
+    """(T,) float32 at the rate for each seed, in order, finished.
 
     A sound quieter than -50 dBFS is drawn again, up to 8 times, from seeds that follow
     from its own; if all are, the last one is returned.
     """
+    mel = instrument.mel
+
+    def played(sound: Drawn) -> Wave:
+        pieces = wave_pieces(instrument.vocoder, sound.log_mel, mel)
+        return finished(pieces, mel.sample_rate, rate, request.seconds)
+
     drawn = drawn_sounds(instrument, seeds, request)
     for seed, sound in zip(seeds, drawn, strict=True):
-        wave = long_wave(instrument.vocoder, sound.log_mel, instrument.mel)
+        wave = played(sound)
         for attempt in range(1, MOST_DRAWS):
             if rms_dbfs(wave) > SILENT_DBFS:
                 break
             other = step_seed(seed, attempt, "redraw")
-            (sound,) = drawn_sounds(instrument, [other], request)
-            wave = long_wave(instrument.vocoder, sound.log_mel, instrument.mel)
+            wave = played(*drawn_sounds(instrument, [other], request))
         yield wave
 
 
-def finished(wave: Wave, rate_in: int, rate_out: int, seconds: float | None) -> Wave:
-    """No DC, resampled once, of exact length, faded out, true peak at most -1 dBFS by gain."""
-    out = resample(without_offset(wave, rate_in), rate_in, rate_out)
+def finished(pieces: Iterable[Wave], rate_in: int, rate_out: int, seconds: float | None) -> Wave:
+    """Resampled once, no DC, of exact length, faded out, true peak at most -1 dBFS by gain.
+
+    Args:
+        pieces: of one wave, in order; one at a time is in memory, beside what is made of them.
+    Returns:
+        (T,) float32, a new array.
+    """
+    out = joined(resampled(pieces, rate_in, rate_out))
+    take_offset_away(out, rate_out)
     if seconds is not None:
         out = out[: max(1, round(seconds * rate_out))]
-    return level_to_true_peak(faded(out, rate_out))
-
-
-def faded(wave: Wave, rate: int) -> Wave:
-    """The wave with its last 5 ms faded to silence; a new array."""
-    fade = min(len(wave), round(FADE_SECONDS * rate))
-    out = wave.copy()
-    out[len(out) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    fade_out(out, rate_out)
+    turn_down(out)
     return out
+
+
+def fade_out(wave: Wave, rate: int) -> None:
+    """Change a wave's last 5 ms to fall to silence."""
+    fade = min(len(wave), round(FADE_SECONDS * rate))
+    wave[len(wave) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)

@@ -25,7 +25,7 @@ from core.audio import Wave
 from core.controls import Controls
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
-from core.generation import Instrument, Request, drawn_waves, finished
+from core.generation import Instrument, Request, drawn_waves
 from core.mel import log_mel
 from core.memory import give_back_memory
 from core.sampling import Sampling
@@ -119,10 +119,8 @@ def _sounds(
     ]
     digest = sha256_of(model.path)
     for batch in batches:
-        waves = drawn_waves(instrument, batch, request)
-        for seed, wave in zip(batch, waves, strict=True):
-            rate = instrument.mel.sample_rate
-            sound = finished(wave, rate, wish.sample_rate, wish.seconds)
+        drawn = drawn_waves(instrument, batch, request, wish.sample_rate)
+        for seed, sound in zip(batch, drawn, strict=True):
             yield _written(model, digest, wish, instrument, seed, sound, folder)
 
 

@@ -17,7 +17,7 @@ from core.audio import Wave, equally_loud, rms_dbfs
 from core.config import BuildConfig, MelConfig, VocoderName
 from core.copies import MEL_KINDS, Copies, Copy, MelKind, measured
 from core.errors import VocoderError
-from core.generation import faded
+from core.generation import fade_out
 from core.rvqvae import RvqVae
 from core.split import Part
 from core.vocoder import Vocoder
@@ -162,7 +162,9 @@ def _listenable(
 ) -> list[dict[str, Any]]:
     """The original and its copies, equally loud: a louder one would be liked better."""
     every: list[Wave] = [one.numpy().astype(np.float32) for one in (real, *waves.values())]
-    playable = equally_loud([faded(one, clips.mel.sample_rate) for one in every])
+    playable = equally_loud(every)
+    for one in playable:
+        fade_out(one, clips.mel.sample_rate)
     shown = [clips.add(sound, "original", "", every[0], playable[0], {})]
     for (kind, name), wave, heard in zip(waves, every[1:], playable[1:], strict=True):
         figures = Copies.of([copies[kind, name]]).figures()

@@ -30,7 +30,7 @@ USUAL = 0.9
 TOLD_BY_64 = 0.1  # other 64 sounds of the same model differ by as much
 
 
-@step("judge", version=8)
+@step("judge", version=9)
 def judge(
     run: Run,
     sounds: Ref,

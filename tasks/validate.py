@@ -14,7 +14,7 @@ from core.comparison import winner
 from core.config import BuildConfig, VocoderName
 from core.copies import Copies, MelKind
 from core.gates import ON_TRAINING_SOUNDS, codec_gates, prior_gates, vocoder_gate
-from core.generation import Instrument, Request, drawn_waves, finished
+from core.generation import Instrument, Request, drawn_waves
 from core.sound_gates import SOUND_GATES, copy_gates, mels_gate
 from core.split import Split
 from core.vocoder import Vocoder
@@ -24,7 +24,7 @@ from tasks.judge import judged_seeds, loaded
 from tasks.step import Run, step
 
 
-@step("validate", version=9)
+@step("validate", version=10)
 def validate(
     run: Run,
     sounds: Ref,
@@ -129,14 +129,8 @@ def preview_clips(
 ) -> list[dict[str, Any]]:
     """A few new sounds, at their natural lengths."""
     rate = instrument.mel.sample_rate
+    voice = instrument.vocoder.name
     return [
-        clips.add(
-            f"new sound {number}",
-            "model",
-            instrument.vocoder.name,
-            wave,
-            finished(wave, rate, rate, None),
-            {},
-        )
-        for number, wave in enumerate(drawn_waves(instrument, seeds, Request()), 1)
+        clips.add(f"new sound {number}", "model", voice, wave, wave, {})
+        for number, wave in enumerate(drawn_waves(instrument, seeds, Request(), rate), 1)
     ]

@@ -12,7 +12,7 @@ from artifacts.foreign_mel import read_foreign_mel
 from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
-from core.continuous import long_wave
+from core.continuous import wave_pieces
 from core.device import resolve_device
 from core.generation import Instrument, finished
 from core.memory import give_back_memory
@@ -65,8 +65,8 @@ def vocoded(
 def _written(instrument: Instrument, file: Path, wish: Vocoding, folder: Path) -> dict[str, Any]:
     """One sound; a file of other content that has its name is left alone."""
     mel = instrument.mel
-    wave = long_wave(instrument.vocoder, read_foreign_mel(file, wish.mel_type, mel), mel)
-    sound = finished(wave, mel.sample_rate, wish.sample_rate, None)
+    pieces = wave_pieces(instrument.vocoder, read_foreign_mel(file, wish.mel_type, mel), mel)
+    sound = finished(pieces, mel.sample_rate, wish.sample_rate, None)
     path = folder / f"{file.stem}.{wish.container}"
     path, sha256 = placed(path, sound, wish.sample_rate, wish.container)
     return {

@@ -14,7 +14,7 @@ MEL = MelConfig(mel_bands=4)
 
 
 class Loudness(Vocoder):
-    """Plays constant waves at the levels of a list, then at 1/2, and keeps the mels it got."""
+    """Plays square waves at the levels of a list, then at 1/2, and keeps the mels it got."""
 
     name: VocoderName = "griffinlim"
     reach_frames = 0
@@ -24,7 +24,8 @@ class Loudness(Vocoder):
 
     def wave(self, log_mel: Tensor) -> Tensor:
         self.mels.append(log_mel)
-        return torch.full((len(log_mel) * 512,), self.levels.pop(0) if self.levels else 0.5)
+        level = self.levels.pop(0) if self.levels else 0.5
+        return level * torch.tensor([1.0, -1.0]).repeat_interleave(8).repeat(len(log_mel) * 32)
 
 
 # Training sounds of 4 to 6 code frames; only the longest is bright and of label 1. Length,

@@ -10,12 +10,13 @@ from bigvgan_golden import tiny_config, tiny_sound, tiny_weights
 from torch import Tensor
 
 from core import bigvgan_player
+from core.audio import joined
 from core.bigvgan import BigvganGenerator
 from core.bigvgan_config import BigvganConfig
 from core.bigvgan_layers import Weights
 from core.bigvgan_player import Bigvgan, bigvgan_from_checkpoint, fast_type
 from core.config import MelConfig
-from core.continuous import long_wave
+from core.continuous import wave_pieces
 from core.errors import VocoderError
 from core.snake import AliasFreeSnake
 
@@ -53,7 +54,7 @@ def test_in_windows_it_equals_the_whole(monkeypatch: pytest.MonkeyPatch, frames:
     assert len(bigvgan_player.windows(frames, 21)[1]) > 1
     torch.testing.assert_close(vocoder.wave(mel), whole, atol=1e-5, rtol=0)
     torch.testing.assert_close(
-        torch.from_numpy(long_wave(vocoder, mel, MEL)), whole, atol=1e-5, rtol=0
+        torch.from_numpy(joined(wave_pieces(vocoder, mel, MEL))), whole, atol=1e-5, rtol=0
     )
 
 

@@ -119,7 +119,7 @@ def test_silent_sound_of_a_kind_is_drawn_again_as_near_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen, vocoder = Candidates(monkeypatch), Loudness(0.0)
-    (_,) = drawn_waves(instrument(vocoder), [1], Request(label=0))
+    (_,) = drawn_waves(instrument(vocoder), [1], Request(label=0), 44_100)
     first, second = seen.apart
     assert not torch.equal(first, second)
     assert torch.equal(vocoder.mels[1], seen.drawn[1][int(second.argmin())].log_mel)

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from core import continuous
+from core.audio import Wave, joined
 from core.config import FreevConfig, GriffinLimConfig, HifiganConfig, MelConfig
-from core.continuous import long_wave
+from core.continuous import wave_pieces
 from core.freev import Freev, FreevNet
 from core.griffinlim import GriffinLim
 from core.hifigan import Hifigan, HifiganGenerator
@@ -28,6 +29,10 @@ def networks() -> dict[str, Vocoder]:
     return {"freev": Freev(net, CPU), "hifigan": Hifigan(generator, CPU)}
 
 
+def long_wave(vocoder: Vocoder, mel: torch.Tensor) -> Wave:
+    return joined(wave_pieces(vocoder, mel, MEL))
+
+
 @pytest.fixture
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(continuous, "STRETCH_FRAMES", 64)
@@ -44,13 +49,13 @@ def noise_mel(frames: int) -> torch.Tensor:
 def test_network_in_stretches_equals_the_whole(name: str, frames: int) -> None:
     vocoder, mel = networks()[name], noise_mel(frames)
     whole = vocoder.wave(mel).numpy()
-    assert np.abs(long_wave(vocoder, mel, MEL) - whole).max() < 1e-5 * np.abs(whole).max()
+    assert np.abs(long_wave(vocoder, mel) - whole).max() < 1e-5 * np.abs(whole).max()
 
 
 @pytest.mark.usefixtures("short_stretches")
 def test_griffin_lim_has_no_jump_and_no_change_of_level_where_stretches_meet() -> None:
     vocoder, mel = GriffinLim(GriffinLimConfig(iterations=8), MEL), noise_mel(150)
-    again = log_mel(torch.from_numpy(long_wave(vocoder, mel, MEL))[None], MEL)[0].T
+    again = log_mel(torch.from_numpy(long_wave(vocoder, mel))[None], MEL)[0].T
     jumps, level = again.diff(dim=0).abs().mean(1), again.exp().square().mean(1).log() / 2
     seams = torch.zeros(150, dtype=torch.bool)
     for seam in (50, 100):
@@ -59,6 +64,14 @@ def test_griffin_lim_has_no_jump_and_no_change_of_level_where_stretches_meet() -
     assert abs(level[seams].mean() - level[~seams].mean()) < 0.1
 
 
+@pytest.mark.usefixtures("short_stretches")
+def test_pieces_are_no_longer_than_a_stretch() -> None:
+    for vocoder in (GriffinLim(GriffinLimConfig(iterations=1), MEL), networks()["freev"]):
+        pieces = list(wave_pieces(vocoder, noise_mel(150), MEL))
+        assert len(pieces) == 3
+        assert max(map(len, pieces)) <= 64 * 512
+
+
 def test_short_sound_is_vocoded_at_once() -> None:
     vocoder, mel = GriffinLim(GriffinLimConfig(iterations=2), MEL), noise_mel(30)
-    assert np.array_equal(long_wave(vocoder, mel, MEL), vocoder.wave(mel).numpy())
+    assert np.array_equal(long_wave(vocoder, mel), vocoder.wave(mel).numpy())

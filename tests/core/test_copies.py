@@ -55,7 +55,7 @@ def test_vocoder_that_plays_at_another_rate_is_too_high_and_too_short() -> None:
 def test_sound_delivered_without_resampling_is_too_high_and_too_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(generation, "resample", lambda wave, *_: wave)
+    monkeypatch.setattr(generation, "resampled", lambda pieces, *_: pieces)
     found = figures(bell(), bell())
     assert found["bands_off"] in (2, 3)  # 2.7 above 1 kHz, fewer below
     assert found["samples_off"] == len(bell()) - math.floor(len(bell()) * 48 / 44.1 + 0.5)
@@ -70,7 +70,10 @@ def test_clipped_copy_has_flat_tops_and_a_smaller_crest() -> None:
 
 
 def test_sound_clipped_on_delivery_has_flat_tops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "level_to_true_peak", lambda wave: (9 * wave).clip(-1, 1))
+    def overdrive(wave: np.ndarray) -> None:
+        wave[:] = (9 * wave).clip(-1, 1)
+
+    monkeypatch.setattr(generation, "turn_down", overdrive)
     assert figures(bell(), bell())["flat_tops"] > 0.001
 
 

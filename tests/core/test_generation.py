@@ -1,9 +1,11 @@
 """From codes to finished files: lengths to the sample, safe peaks, no silent sounds."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from torch import Tensor
 from untrained_instrument import EXAMPLES, MEL, Loudness, heard_mel, instrument
@@ -34,7 +36,8 @@ def never_ending() -> Instrument:
 
 
 def waves(vocoder: Vocoder, seeds: list[int], seconds: float | None = 0.1) -> list[np.ndarray]:
-    return list(drawn_waves(instrument(vocoder), seeds, Request(seconds=seconds)))
+    """At the mel's own rate."""
+    return list(drawn_waves(instrument(vocoder), seeds, Request(seconds=seconds), 44_100))
 
 
 def noise(samples: int, level: float = 0.1) -> np.ndarray:
@@ -69,7 +72,7 @@ def test_a_long_sound_is_decoded_in_stretches_as_it_were_whole(
     codec = made.rvqvae
     for parameter in (*codec.parameters(), *made.texture.parameters()):
         parameter.add_(0.2 * torch.randn(parameter.shape, generator=draws))
-    codes = torch.randint(8, (300, 2), generator=draws)
+    codes = torch.randint(8, (250, 2), generator=draws)
     lengths, decode = [], codec.decode
 
     def counted(vectors: Tensor) -> Tensor:
@@ -81,7 +84,7 @@ def test_a_long_sound_is_decoded_in_stretches_as_it_were_whole(
     monkeypatch.setattr(generation, "STRETCH_CODE_FRAMES", 64)
     torch.testing.assert_close(mel_from_codes(codec, made.texture, codes, 3), whole)
     reach = 2 + 3 * 1  # the decoder's blocks, and the texture's in each of its three steps
-    assert lengths == [300, 64 + reach, *[64 + 2 * reach] * 3, 44 + reach]
+    assert lengths == [250, 64 + reach, *[64 + 2 * reach] * 2, 58 + reach]
 
 
 def test_grain_does_not_go_below_silence() -> None:
@@ -199,20 +202,20 @@ def test_sounds_go_on_from_the_prompt_for_as_long_as_a_training_sound() -> None:
 @pytest.mark.parametrize("seconds", [0.05, 1024 / 44_100, 5.805, 1.0])
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000, 384_000])
 def test_given_length_is_exact_to_the_sample(seconds: float, rate: int) -> None:
-    (wave,) = waves(Loudness(), [1], seconds)
-    assert len(finished(wave, 44_100, rate, seconds)) == round(seconds * rate)
+    (wave,) = drawn_waves(instrument(Loudness()), [1], Request(seconds=seconds), rate)
+    assert len(wave) == round(seconds * rate)
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("level", [0.01, 0.5, 20.0])
 def test_true_peak_is_at_most_minus_one_dbfs(level: float, rate: int) -> None:
-    wave = finished(noise(20_000, level), 44_100, rate, None)
+    wave = finished([noise(20_000, level)], 44_100, rate, None)
     assert true_peak(wave) <= 10 ** (-1 / 20) * (1 + 1e-5)
 
 
 def test_loud_sound_is_turned_down_and_never_clipped() -> None:
     wave = noise(20_000, 3.0)
-    out = finished(wave, 44_100, 44_100, None)
+    out = finished([wave], 44_100, 44_100, None)
     ratio = out[:-221] / wave[:-221]
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
     assert ratio[0] < 0.3
@@ -221,7 +224,7 @@ def test_loud_sound_is_turned_down_and_never_clipped() -> None:
 def test_soft_sound_changes_only_in_its_last_five_milliseconds() -> None:
     wave = noise(20_000, 0.01)
     before = wave.copy()
-    out = finished(wave, 44_100, 44_100, None)
+    out = finished([wave], 44_100, 44_100, None)
     np.testing.assert_array_equal(wave, before)  # the given one is left alone
     np.testing.assert_array_equal(out[:-220], wave[:-220])
     gain = out[-220:] / wave[-220:]
@@ -231,12 +234,22 @@ def test_soft_sound_changes_only_in_its_last_five_milliseconds() -> None:
 @pytest.mark.parametrize("samples", [2, 100, 20_000])
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_sound_ends_at_zero(samples: int, rate: int) -> None:
-    assert finished(np.full(samples, 0.5, np.float32), 44_100, rate, None)[-1] == 0
+    assert finished([np.full(samples, 0.5, np.float32)], 44_100, rate, None)[-1] == 0
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 384_000])
+@pytest.mark.parametrize("samples", [1, 7, 9000])
+def test_a_wave_in_pieces_is_finished_as_it_were_whole(samples: int, rate: int) -> None:
+    wave = noise(9000, 3.0)[:samples]
+    pieces = [wave[:1], wave[1:5], wave[5:5], wave[5:]]
+    whole = finished([wave], 44_100, rate, None)
+    np.testing.assert_array_equal(finished(pieces, 44_100, rate, None), whole)
+    assert len(whole) == len(resample(wave, 44_100, rate))
 
 
 def test_resampling_keeps_the_pitch() -> None:
     sine = (0.5 * np.sin(2 * math.pi * 1000 / 44_100 * np.arange(44_100))).astype(np.float32)
-    out = finished(sine, 44_100, 48_000, 1.0)
+    out = finished([sine], 44_100, 48_000, 1.0)
     assert len(out) == 48_000
     assert np.abs(np.fft.rfft(out)).argmax() == 1000
 
@@ -246,22 +259,24 @@ def test_sound_is_resampled_once_at_most(
     rate: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[int, int]] = []
+    real = soxr.ResampleStream
 
-    def counted(wave: np.ndarray, rate_in: int, rate_out: int) -> np.ndarray:
+    def counted(rate_in: int, rate_out: int, *rest: Any, **named: Any) -> soxr.ResampleStream:
         calls.append((rate_in, rate_out))
-        return resample(wave, rate_in, rate_out)
+        return real(rate_in, rate_out, *rest, **named)
 
-    monkeypatch.setattr(generation, "resample", counted)
-    finished(noise(9000), 44_100, rate, None)
-    assert [one for one in calls if one[0] != one[1]] == [(44_100, rate)] * times
+    monkeypatch.setattr(soxr, "ResampleStream", counted)
+    monkeypatch.delattr(soxr, "resample")
+    finished([noise(9000)], 44_100, rate, None)
+    assert calls == [(44_100, rate)] * times + [(1, 4)]  # and where the peak is looked for
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_finished_sound_has_no_offset(rate: int) -> None:
     offset = noise(44_100) + np.float32(0.3)
-    wave = finished(offset, 44_100, rate, None)
+    wave = finished([offset], 44_100, rate, None)
     assert abs(wave.mean()) < 1e-4
     assert len(wave) == rate
-    assert len(finished(offset, 44_100, rate, 0.25)) == rate // 4
+    assert len(finished([offset], 44_100, rate, 0.25)) == rate // 4
     assert wave[-1] == 0  # faded to the end
-    np.testing.assert_array_equal(finished(offset, 44_100, rate, None), wave)
+    np.testing.assert_array_equal(finished([offset], 44_100, rate, None), wave)
