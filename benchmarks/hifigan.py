@@ -12,10 +12,11 @@ from benchmarks.timing import Row, Work, core_seconds_in_turns, core_seconds_of,
 from benchmarks.vocoders import demo_mel, playing
 from core.config import BuildConfig, HifiganConfig
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
-from core.hifigan import Hifigan, HifiganGenerator
+from core.hifigan import HifiganGenerator
 from core.hifigan_training import HifiganTrainer
 from core.mel import log_mel
 from core.vocoder_data import WavePair
+from core.vocoders import vocoder_from_weights
 
 CPU = torch.device("cpu")
 TURNS = 2  # a step with the full critics takes 10 s
@@ -42,7 +43,8 @@ def rows() -> list[Row]:
     parameters = sum(one.numel() for one in generator.parameters())
     mel = demo_mel(build)
     seconds = len(mel) * build.mel.hop_samples / SAMPLE_RATE
-    of_core = core_seconds_of(playing(Hifigan(generator, CPU), mel), 3)
+    player = vocoder_from_weights("hifigan", generator.state_dict(), build, CPU)
+    of_core = core_seconds_of(playing(player, mel), 3)
     pair = demo_pair(build)
     papers = replace(build.hifigan, discriminator_divisor=1, discriminator_scales=3)
     cut, full, ratio = core_seconds_in_turns(

@@ -6,21 +6,24 @@ from torch import Tensor
 from benchmarks.timing import Row, Work, real_time, seconds_in_turns
 from core.config import BuildConfig
 from core.demo_sounds import SAMPLE_RATE, demo_sounds
-from core.freev import Freev, FreevNet
+from core.freev import FreevNet
 from core.griffinlim import GriffinLim
-from core.hifigan import Hifigan, HifiganGenerator
+from core.hifigan import HifiganGenerator
 from core.mel import log_mel
 from core.vocoder import Vocoder
+from core.vocoders import vocoder_from_weights
 
 
 def players(config: BuildConfig) -> list[Vocoder]:
     """Griffin-Lim first: the others are compared with it."""
     torch.manual_seed(0)
     cpu = torch.device("cpu")
+    net = FreevNet(config.freev, config.mel)
+    generator = HifiganGenerator(config.hifigan, weight_norm=False)
     return [
         GriffinLim(config.griffinlim, config.mel),
-        Freev(FreevNet(config.freev, config.mel), cpu),
-        Hifigan(HifiganGenerator(config.hifigan, weight_norm=False), cpu),
+        vocoder_from_weights("freev", net.state_dict(), config, cpu),
+        vocoder_from_weights("hifigan", generator.state_dict(), config, cpu),
     ]
 
 

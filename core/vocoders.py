@@ -9,7 +9,13 @@ from core.config import BuildConfig, VocoderName
 from core.freev import Freev, FreevNet
 from core.griffinlim import GriffinLim
 from core.hifigan import Hifigan, HifiganGenerator
+from core.mel_matching import MelMatched
 from core.vocoder import Vocoder
+
+# How far a round of mel matching may turn a network up or down. Beyond 0.3 FreeV, which errs
+# little, follows the noise in the model's mels; HiFi-GAN is further off.
+FREEV_NATS = 0.3
+HIFIGAN_NATS = 1.0
 
 
 def vocoder_from_weights(
@@ -25,8 +31,8 @@ def vocoder_from_weights(
         case "freev":
             net = FreevNet(config.freev, config.mel)
             net.load_state_dict(weights)
-            return Freev(net, device)
+            return MelMatched(Freev(net, device), config.mel, FREEV_NATS)
         case "hifigan":
             generator = HifiganGenerator(config.hifigan, weight_norm=False)
             generator.load_state_dict(weights)
-            return Hifigan(generator, device)
+            return MelMatched(Hifigan(generator, device), config.mel, HIFIGAN_NATS)

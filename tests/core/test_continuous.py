@@ -12,6 +12,7 @@ from core.freev import Freev, FreevNet
 from core.griffinlim import GriffinLim
 from core.hifigan import Hifigan, HifiganGenerator
 from core.mel import log_mel
+from core.mel_matching import MelMatched
 from core.vocoder import Vocoder
 
 CPU, MEL = torch.device("cpu"), MelConfig()
@@ -26,7 +27,11 @@ def networks() -> dict[str, Vocoder]:
         net.magnitude.weight.normal_(0, 0.1)
         for parameter in generator.parameters():
             parameter.normal_(0, 0.1)
-    return {"freev": Freev(net, CPU), "hifigan": Hifigan(generator, CPU)}
+    return {
+        "freev": Freev(net, CPU),
+        "hifigan": Hifigan(generator, CPU),
+        "matched": MelMatched(Freev(net, CPU), MEL, 1.0),
+    }
 
 
 def long_wave(vocoder: Vocoder, mel: torch.Tensor) -> Wave:
@@ -44,7 +49,7 @@ def noise_mel(frames: int) -> torch.Tensor:
 
 
 @pytest.mark.usefixtures("short_stretches")
-@pytest.mark.parametrize("name", ["freev", "hifigan"])
+@pytest.mark.parametrize("name", ["freev", "hifigan", "matched"])
 @pytest.mark.parametrize("frames", [150, 192])  # the last stretch is short, or whole
 def test_network_in_stretches_equals_the_whole(name: str, frames: int) -> None:
     vocoder, mel = networks()[name], noise_mel(frames)
