@@ -1,12 +1,12 @@
-"""The held-out A/B: how near each vocoder brings a sound, and which one won."""
+"""How near a vocoder brings a sound: the distances of the held-out A/B."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.config import MelConfig, VocoderName
+from core.config import MelConfig
 from core.losses import MrStft, mel_l1
 
 SHORTEST_SAMPLES = 2048  # MR-STFT's longest window
@@ -35,12 +35,3 @@ def mean_distance(distances: Sequence[Distance]) -> Distance:
         sum(one.log_mel_l1 for one in distances) / count,
         sum(one.mr_stft for one in distances) / count,
     )
-
-
-def winner(from_model: Mapping[VocoderName, Distance]) -> VocoderName:
-    """The vocoder with the least MR-STFT from the model's own mels.
-
-    MR-STFT decides because Griffin-Lim minimises the mel mismatch itself, so L1
-    flatters it.
-    """
-    return min(from_model, key=lambda name: (from_model[name].mr_stft, name))

@@ -122,9 +122,10 @@ class FreevConfig:
     hidden: int = 768
     blocks: int = 8
     learning_rate: float = 1e-3
-    batch_segments: int = 16
+    batch_segments: int = 8
     segment_frames: int = 32
     stft_weight: float = 1.0  # MR-STFT beside mel L1
+    apart_weight: float = 1.0  # of two draws' distance: 1 makes the loss an energy distance
     inversion_updates: int = 8  # the net corrects what more would
     steps: int = 1000
     evaluate_every_steps: int = 100

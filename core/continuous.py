@@ -34,7 +34,7 @@ def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig) -> Iterator[W
     edges = [number * frames // count for number in range(count + 1)]
     for first, last in pairwise(edges):
         low, high = max(0, first - reach), min(frames, last + reach)
-        wave = vocoder.wave(log_mel[low:high]).numpy().astype(np.float32)
+        wave = vocoder.wave(log_mel[low:high], low).numpy().astype(np.float32)
         begin = (first - blend // 2) * hop if first else 0
         end = (last + blend // 2) * hop if last < frames else frames * hop
         piece = wave[begin - low * hop : end - low * hop]

@@ -5,7 +5,7 @@ levelled like every new sound. What happens after the vocoder is so judged too.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from core.alignment import bands_off, misfits, wave_mel
 from core.comparison import Distance, distance, mean_distance
-from core.config import MelConfig
-from core.fidelity import Fidelity, fidelity, flat_tops, mean_fidelity
+from core.config import MelConfig, VocoderName
+from core.fidelity import MOST_BUZZ, Fidelity, fidelity, flat_tops, mean_fidelity
 from core.generation import finished
 
 MelKind = Literal["mel", "model"]  # the true mel, or what the model makes of it
@@ -59,6 +59,16 @@ class Copies:
             "bands_off": self.bands_off,
             "samples_off": self.samples_off,
         }
+
+
+def winner(from_model: Mapping[VocoderName, Copies]) -> VocoderName:
+    """The vocoder with the least MR-STFT from the model's own mels, of those that do not buzz.
+
+    MR-STFT decides because Griffin-Lim minimises the mel mismatch itself, so L1 flatters
+    it. But a buzz flatters itself with MR-STFT: it is the middle of all hisses.
+    """
+    pure = [name for name, one in from_model.items() if one.fidelity.buzz <= MOST_BUZZ]
+    return min(pure or from_model, key=lambda name: (from_model[name].distance.mr_stft, name))
 
 
 def measured(copy: Tensor, original: Tensor, mel: MelConfig) -> Copy:

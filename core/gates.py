@@ -13,7 +13,7 @@ Figures = Mapping[str, Any]  # a training's record
 GateName = Literal[
     "utilisation", "reconstruction", "prior", "counting", "labels", "copying", "nearness",
     "grain", "likeness", "variety", "vocoder", "forgetting",
-    "mels", "duration", "pitch", "clipping", "images",
+    "mels", "duration", "pitch", "clipping", "images", "buzz",
 ]  # fmt: skip
 
 ON_LITTLE = " Few files, so judged on little: the ends of the sounds, or one of them."

@@ -79,7 +79,7 @@ class GriffinLim(Vocoder):
         self.config, self.mel = config, mel
 
     @torch.no_grad()
-    def wave(self, log_mel: Tensor) -> Tensor:
+    def wave(self, log_mel: Tensor, _: int = 0, /) -> Tensor:
         magnitude = linear_magnitude(log_mel.cpu(), self.mel, self.config.inversion_updates)
         generator = torch.Generator().manual_seed(0)
         angles = 2 * torch.pi * torch.rand(magnitude.shape, generator=generator)

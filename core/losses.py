@@ -76,8 +76,9 @@ class Magnitudes(STFTLoss):  # type: ignore[misc]  # auraloss has no types
 
     def stft(self, x: Tensor) -> tuple[Tensor, None]:
         """(B, T) -> magnitude (B, fft / 2 + 1, F), no phase."""
+        window: Tensor = self.window.to(x.device)
         spectrum = torch.stft(
-            x, self.fft_size, self.hop_size, self.win_length, self.window, return_complex=True
+            x, self.fft_size, self.hop_size, self.win_length, window, return_complex=True
         )
         power = spectrum.real.square() + spectrum.imag.square()
         return power.clamp_min(self.eps).sqrt(), None
@@ -100,5 +101,16 @@ class MrStft(nn.Module):
 
     def forward(self, fake_wave: Tensor, real_wave: Tensor) -> Tensor:
         """Both (B, T), T above 1024 samples -> ()."""
-        loss: Tensor = self.distance(fake_wave[:, None], real_wave[:, None])
-        return loss
+        return self.between(self.magnitudes(fake_wave), self.magnitudes(real_wave))
+
+    def magnitudes(self, wave: Tensor) -> list[Tensor]:
+        """(B, T) -> (B, bins, frames) at each resolution, to be held against others."""
+        return [one.stft(wave)[0] for one in self.distance.stft_losses]
+
+    def between(self, fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+        """() the distance of waves that have these magnitudes."""
+        terms = [
+            one.spectralconv(ours, theirs) + one.logstft(ours, theirs)
+            for one, ours, theirs in zip(self.distance.stft_losses, fake, real, strict=True)
+        ]
+        return torch.stack(terms).mean()

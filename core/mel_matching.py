@@ -52,5 +52,6 @@ class MelMatched(Vocoder):
         self.inner, self.mel, self.most_nats = inner, mel, most_nats
         self.name, self.reach_frames = inner.name, inner.reach_frames + REACH_FRAMES
 
-    def wave(self, log_mel: Tensor) -> Tensor:
-        return mel_matched(self.inner.wave(log_mel), log_mel.cpu(), self.mel, self.most_nats)
+    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
+        played = self.inner.wave(log_mel, first_frame)
+        return mel_matched(played, log_mel.cpu(), self.mel, self.most_nats)

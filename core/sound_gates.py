@@ -1,4 +1,4 @@
-"""Checks of the sound itself: mels that fit, right length and pitch, nothing clipped or mirrored.
+"""Checks of the sound itself: mels that fit, right length and pitch, no clipping, images, buzz.
 
 They measure machinery, not taste: on a sound build each is far on the green side,
 whatever the sounds are. Those of what the models learnt are in core.gates.
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from core.config import VocoderName
 from core.copies import MEL_KINDS, Copies, MelKind
+from core.fidelity import MOST_BUZZ
 from core.gates import Gate, GateName, at_most, worst
 
-SOUND_GATES: set[GateName] = {"mels", "duration", "pitch", "clipping", "images"}
+SOUND_GATES: set[GateName] = {"mels", "duration", "pitch", "clipping", "images", "buzz"}
 Measured = Mapping[VocoderName, Mapping[MelKind, Copies]]
 
 MEL_NATS = 0.01  # the same analysis on another processor is off by 1e-5
@@ -33,7 +34,7 @@ def mels_gate(nats: float) -> Gate:
 
 
 def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
-    """Of all vocoders' copies; pitch and images of those that can be relied on.
+    """Of all vocoders' copies; pitch, images and buzz of those that can be relied on.
 
     A vocoder that lost may be half trained and have no pitch yet. Griffin-Lim is not trained:
     from the true mel it tells mels that are not those of the sounds. From the model's mel the
@@ -48,6 +49,7 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
     bands = max((found[name]["mel"].bands_off for name in (best, "griffinlim")), key=abs)
     heard = [found[best][kind].fidelity.mirrored for kind in MEL_KINDS]
     images = sum(heard) / len(heard)  # of one short sound alone it is up to 0.17 by chance
+    buzz = found[best]["model"].fidelity.buzz
     return {
         "duration": at_most(
             abs(off[longest]),
@@ -76,6 +78,13 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
             f"{best} leaves no mirror images of the sound among its highs.",
             f"{best} leaves mirror images of the sound among its highs: a metallic hiss. Use "
             "another vocoder (--vocoder), or train it longer (--preset standard).",
+        ),
+        "buzz": at_most(
+            buzz,
+            MOST_BUZZ,
+            f"{best} plays hiss as hiss.",
+            f"{best} plays hiss as a buzz at the rate of its frames, 86 Hz. Use another vocoder "
+            "(--vocoder griffinlim), or train it longer (--preset standard).",
         ),
     }
 

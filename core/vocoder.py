@@ -18,9 +18,13 @@ class Vocoder(ABC):
     reach_frames: int | None  # how far a frame's sound depends on others; None: everywhere
 
     @abstractmethod
-    def wave(self, log_mel: Tensor) -> Tensor:
+    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
         """(F, M) natural-log mel -> (F * hop_samples,) float32 on the CPU.
 
         The level is the mel's own; a sample may exceed 1 and is scaled by the caller,
         never clipped.
+
+        Args:
+            first_frame: where in the whole sound the mel begins; what a vocoder draws hangs
+                on the place, so that stretches of a sound fit together.
         """

@@ -12,10 +12,7 @@ from core.hifigan import Hifigan, HifiganGenerator
 from core.mel_matching import MelMatched
 from core.vocoder import Vocoder
 
-# How far a round of mel matching may turn a network up or down. Beyond 0.3 FreeV, which errs
-# little, follows the noise in the model's mels; HiFi-GAN is further off.
-FREEV_NATS = 0.3
-HIFIGAN_NATS = 1.0
+MOST_NATS = 1.0  # that a round of mel matching may turn a network up or down
 
 
 def vocoder_from_weights(
@@ -31,8 +28,8 @@ def vocoder_from_weights(
         case "freev":
             net = FreevNet(config.freev, config.mel)
             net.load_state_dict(weights)
-            return MelMatched(Freev(net, device), config.mel, FREEV_NATS)
+            return MelMatched(Freev(net, device), config.mel, MOST_NATS)
         case "hifigan":
             generator = HifiganGenerator(config.hifigan, weight_norm=False)
             generator.load_state_dict(weights)
-            return MelMatched(Hifigan(generator, device), config.mel, HIFIGAN_NATS)
+            return MelMatched(Hifigan(generator, device), config.mel, MOST_NATS)

@@ -10,9 +10,8 @@ from artifacts.refs import Ref
 from artifacts.store import Store
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
-from core.comparison import winner
 from core.config import BuildConfig, VocoderName
-from core.copies import Copies, MelKind
+from core.copies import Copies, MelKind, winner
 from core.gates import ON_TRAINING_SOUNDS, codec_gates, prior_gates, vocoder_gate
 from core.generation import Instrument, Request, drawn_waves
 from core.sound_gates import SOUND_GATES, copy_gates, mels_gate
@@ -24,7 +23,7 @@ from tasks.judge import judged_seeds, loaded
 from tasks.step import Run, step
 
 
-@step("validate", version=10)
+@step("validate", version=11)
 def validate(
     run: Run,
     sounds: Ref,
@@ -51,7 +50,7 @@ def validate(
     clips = Clips(store, config.mel)
     table, compared = compare(data, instrument.rvqvae, players, config, clips)
     from_model = {name: table[name]["model"].distance for name in players}
-    best = winner(from_model)
+    best = winner({name: rows["model"] for name, rows in table.items()})
     judged = record_of(store, judgement)
     natural = judged["natural_temperature"]
     instrument = dataclasses.replace(instrument, vocoder=players[best], temperature=natural)

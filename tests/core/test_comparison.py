@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.comparison import Distance, distance, mean_distance, winner
+from core.comparison import Distance, distance, mean_distance
 from core.config import MelConfig
 
 MEL = MelConfig()
@@ -35,14 +35,3 @@ def test_tiny_sounds_are_compared_with_silence_after_them(samples: int) -> None:
 
 def test_every_sound_counts_the_same_in_the_mean() -> None:
     assert mean_distance([Distance(1, 5), Distance(2, 1)]) == Distance(1.5, 3)
-
-
-def test_least_mr_stft_wins_whatever_the_mel_says() -> None:
-    table = {"griffinlim": Distance(0.1, 1.2), "freev": Distance(0.3, 1.1)}
-    assert winner(table) == "freev"  # type: ignore[arg-type]
-
-
-def test_draw_does_not_hang_on_the_order() -> None:
-    one = Distance(0.1, 1.0)
-    first = winner({"griffinlim": one, "hifigan": one, "freev": one})
-    assert first == winner({"freev": one, "hifigan": one, "griffinlim": one})

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from core import generation
+from core.comparison import Distance
 from core.config import MelConfig
-from core.copies import Copies, Copy, measured
+from core.copies import Copies, Copy, measured, winner
 from core.demo_sounds import SOUNDS, finished
+from core.fidelity import MOST_BUZZ
 
 MEL = MelConfig()
 
@@ -92,3 +94,24 @@ def test_pitch_is_found_from_all_copies_together() -> None:
     b = of(1.4, 1.2, 1.2, 1.1, 0.1, 0.8, 1.2, 1.2, 1.4)
     assert Copies.of([a]).bands_off == 1
     assert Copies.of([a, b]).bands_off == 0
+
+
+def judged(mr_stft: float, buzz: float = 0.0, log_mel_l1: float = 0.1) -> Copies:
+    alike = dataclasses.replace(measured(bell(), bell(), MEL).fidelity, buzz=buzz)
+    return Copies(Distance(log_mel_l1, mr_stft), alike, 0, 0)
+
+
+def test_least_mr_stft_wins_whatever_the_mel_says() -> None:
+    assert winner({"griffinlim": judged(1.2), "freev": judged(1.1, log_mel_l1=0.3)}) == "freev"
+
+
+def test_draw_does_not_hang_on_the_order() -> None:
+    one = judged(1.0)
+    first = winner({"griffinlim": one, "hifigan": one, "freev": one})
+    assert first == winner({"freev": one, "hifigan": one, "griffinlim": one})
+
+
+def test_vocoder_that_buzzes_wins_only_over_others_that_do() -> None:
+    pure, buzzing = judged(1.1, MOST_BUZZ), judged(1.0, MOST_BUZZ + 0.01)
+    assert winner({"griffinlim": judged(1.2), "freev": pure, "hifigan": buzzing}) == "freev"
+    assert winner({"griffinlim": judged(1.2, 0.5), "hifigan": buzzing}) == "hifigan"

@@ -32,7 +32,7 @@ def sine(hz: float, samples: int = RATE) -> Tensor:
 
 
 def test_sound_is_like_itself_in_every_figure() -> None:
-    assert dataclasses.astuple(fidelity(noise(8192), noise(8192), MEL)) == (0,) * 7
+    assert dataclasses.astuple(fidelity(noise(8192), noise(8192), MEL)) == (0,) * 8
 
 
 def test_half_the_level_is_six_decibels_down_and_converges_to_a_half() -> None:
@@ -151,4 +151,29 @@ def test_silence_around_a_sound_is_no_flat_top() -> None:
 
 
 def test_every_sound_counts_the_same_in_the_mean() -> None:
-    assert mean_fidelity([Fidelity(*[1.0] * 7), Fidelity(*[3.0] * 7)]) == Fidelity(*[2.0] * 7)
+    assert mean_fidelity([Fidelity(*[1.0] * 8), Fidelity(*[3.0] * 8)]) == Fidelity(*[2.0] * 8)
+
+
+def hiss_with_the_same_frame(share: float) -> Tensor:
+    """Noise of which that share of the power is one frame again and again."""
+    frame = noise(512, 1).repeat(-(-RATE // 512))[:RATE]
+    return share**0.5 * frame + (1 - share) ** 0.5 * noise(RATE)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_buzz_is_the_share_of_the_power_that_repeats(share: float) -> None:
+    found = fidelity(hiss_with_the_same_frame(share), noise(RATE, 2), MEL).buzz
+    assert found == pytest.approx(share, abs=0.03)
+
+
+def test_buzz_is_asked_of_the_highs_and_less_the_originals() -> None:
+    low, high = (0.5 * sine(times * RATE / 512) for times in (5, 50))  # 431 Hz and 4.3 kHz
+    hiss = 0.1 * noise(RATE)
+    assert fidelity(low + hiss, hiss, MEL).buzz == pytest.approx(0, abs=0.03)
+    assert fidelity(high, hiss, MEL).buzz == pytest.approx(1, abs=0.03)
+    assert fidelity(high, high, MEL).buzz == 0
+
+
+def test_soft_ends_do_not_tell_of_a_buzz() -> None:
+    soft = 1e-4 * hiss_with_the_same_frame(1.0)
+    assert fidelity(torch.cat([noise(RATE), soft]), noise(2 * RATE), MEL).buzz < 0.1

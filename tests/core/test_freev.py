@@ -7,8 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from core.config import FreevConfig, MelConfig
-from core.freev import LEAST_MAGNITUDE, DepthwiseFrames, Freev, FreevNet, log_linear_magnitude
-from core.griffinlim import linear_magnitude, wave_from_parts
+from core.freev import (
+    LEAST_MAGNITUDE,
+    DepthwiseFrames,
+    Freev,
+    FreevNet,
+    log_linear_magnitude,
+    white_spectrum,
+    white_wave,
+)
+from core.griffinlim import linear_magnitude
+from core.spectral import wave_from_spectrum
 
 MEL = MelConfig()
 SMALL = FreevConfig(channels=16, hidden=32, blocks=2)
@@ -29,12 +38,20 @@ def test_depthwise_frames_equal_a_grouped_convolution(frames: int) -> None:
     torch.testing.assert_close(ours(x), theirs(x.transpose(1, 2)).transpose(1, 2))
 
 
+@pytest.mark.parametrize("bias", [-30.0, -2.0, 30.0])
 @torch.no_grad()
-def test_magnitude_starts_as_the_inversion() -> None:
-    mel = random_mel()
+def test_power_starts_as_the_inversions_and_is_split(bias: float) -> None:
+    mel, net = random_mel(), FreevNet(SMALL, MEL)
+    nn.init.constant_(net.share.bias, bias)
     start = log_linear_magnitude(mel, MEL, 3)
-    found, _ = FreevNet(SMALL, MEL)(mel[None], start[None])
-    assert torch.equal(found[0], start)
+    certain, noise = net(mel[None], start[None])
+    assert certain.shape == noise.shape == (1, 9, 1025)
+    power, share = (2 * start).exp(), 1 / (1 + math.exp(-bias))
+    torch.testing.assert_close(noise[0].square(), share * power)
+    # 1e-6 under the root: the modulus is short at tiny pairs.
+    whole = certain[0].abs().square() + noise[0].square()
+    assert float((whole / power).max()) <= 1 + 1e-4
+    assert float((whole / power > 0.99).float().mean()) > 0.99
 
 
 def test_inversions_logarithm_is_floored() -> None:
@@ -44,17 +61,6 @@ def test_inversions_logarithm_is_floored() -> None:
     expected = linear_magnitude(mel, MEL, 3).clamp_min(LEAST_MAGNITUDE)
     torch.testing.assert_close(start.exp(), expected)
     assert float(start.min()) == pytest.approx(math.log(1e-6))
-
-
-@torch.no_grad()
-def test_phases_have_modulus_one() -> None:
-    mel = random_mel(50)
-    _, phases = FreevNet(SMALL, MEL)(mel[None], torch.zeros(1, 50, 1025))
-    assert phases.shape == (1, 50, 1025)
-    assert phases.is_complex()
-    # 1e-6 under the root: the modulus is 1 / sqrt(1 + 1e-6 / r²), short only at tiny pairs.
-    assert float(phases.abs().max()) <= 1 + 1e-6
-    assert float((phases.abs() > 0.999).float().mean()) > 0.99
 
 
 @torch.no_grad()
@@ -77,12 +83,30 @@ def test_wave_is_one_hop_per_frame(frames: int) -> None:
 
 
 @torch.no_grad()
-def test_wave_is_made_of_the_nets_magnitude_and_phases() -> None:
+def test_wave_is_what_is_certain_and_noise() -> None:
     net, mel = FreevNet(SMALL, MEL).eval(), random_mel()
-    nn.init.normal_(net.magnitude.weight, 0, 0.1)
+    for layer in (net.magnitude, net.share):
+        nn.init.normal_(layer.weight, 0, 0.1)
     start = log_linear_magnitude(mel, MEL, SMALL.inversion_updates)
-    log_magnitude, phases = net(mel[None], start[None])
-    expected = wave_from_parts(log_magnitude[0].exp(), phases[0], MEL)
+    certain, noise = net(mel[None], start[None])
     player = Freev(net, torch.device("cpu"))
-    assert torch.equal(player.wave(mel), expected)
-    assert torch.equal(player.wave(mel), player.wave(mel))
+    for first in (0, 100):
+        white = white_spectrum(white_wave(first, 9, MEL)[None], MEL)
+        expected = wave_from_spectrum(certain + noise * white, 2048, 512)[0]
+        assert torch.equal(player.wave(mel, first), expected)
+        assert torch.equal(player.wave(mel, first), player.wave(mel, first))
+    assert not torch.equal(player.wave(mel), expected)
+
+
+@pytest.mark.parametrize(("first", "frames"), [(0, 1), (10, 5), (60, 10), (64, 64), (127, 2)])
+def test_noise_hangs_on_its_place_alone(first: int, frames: int) -> None:
+    whole, part = white_wave(0, 200, MEL), white_wave(first, frames, MEL)
+    assert len(part) == (frames - 1) * 512 + 2048
+    assert torch.equal(part, whole[first * 512 : first * 512 + len(part)])
+
+
+def test_white_spectrum_has_variance_one_in_every_bin() -> None:
+    wave = white_wave(0, 2000, MEL)
+    power = white_spectrum(wave[None], MEL)[0].abs().square().mean(0)
+    assert float(power.mean()) == pytest.approx(1, abs=0.01)
+    assert float((power - 1).abs().max()) < 0.3

@@ -81,7 +81,7 @@ class Deaf(Vocoder):
     name: VocoderName = "freev"
     reach_frames = 3
 
-    def wave(self, log_mel: Tensor) -> Tensor:
+    def wave(self, log_mel: Tensor, _: int = 0, /) -> Tensor:
         return noise(len(log_mel))
 
 

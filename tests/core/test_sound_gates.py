@@ -11,7 +11,7 @@ from core.fidelity import Fidelity
 from core.gates import GateName
 from core.sound_gates import SOUND_GATES, Measured, copy_gates, mels_gate
 
-RIGHT = Copies(Distance(0.4, 1.3), Fidelity(0.5, -1.0, 2.0, -3.0, -4.0, 0.1, 1e-4), 0, 0)
+RIGHT = Copies(Distance(0.4, 1.3), Fidelity(0.5, -1.0, 2.0, -3.0, -4.0, 0.1, 1e-4, 0.3), 0, 0)
 
 
 def wrong(**change: float) -> Copies:
@@ -78,6 +78,13 @@ def test_images_are_asked_of_both_copies_together() -> None:
     assert failed({**table(), "freev": rows}) == set()  # type: ignore[dict-item]
 
 
+def test_buzz_of_the_models_own_mels_is_red() -> None:
+    assert failed(table(wrong(buzz=0.31), kind="mel")) == set()
+    found = table(wrong(buzz=0.31))
+    assert failed(found) == {"buzz"}
+    assert "--vocoder griffinlim" in copy_gates(found, "freev")["buzz"].text
+
+
 def test_griffin_lim_tells_mels_that_are_off_by_a_band() -> None:
     # A trained vocoder has learnt to undo them.
     assert failed(table(griffinlim=wrong(bands_off=1))) == {"pitch"}
@@ -89,8 +96,8 @@ def test_mels_that_are_not_those_of_the_sounds_are_red() -> None:
     assert "build again" in gate.text
 
 
-def test_half_trained_vocoder_may_have_no_pitch_and_images_but_not_clip() -> None:
-    lost = {"mel": wrong(bands_off=4, mirrored=0.9), "model": RIGHT}
+def test_half_trained_vocoder_may_have_no_pitch_images_and_buzz_but_not_clip() -> None:
+    lost = {"mel": wrong(bands_off=4, mirrored=0.9), "model": wrong(buzz=1.0)}
     assert failed({**table(), "hifigan": lost}) == set()  # type: ignore[dict-item]
     clipped = {"mel": wrong(flat_tops=0.5), "model": RIGHT}
     found = {**table(), "hifigan": clipped}

@@ -27,7 +27,7 @@ from tasks.validate import record_of
 
 FIGURES = {
     "log_mel_l1", "mr_stft", "spectral_convergence", "level_db", "crest_db", "range_db",
-    "above_20k_db", "mirrored", "flat_tops", "bands_off", "samples_off",
+    "above_20k_db", "mirrored", "flat_tops", "buzz", "bands_off", "samples_off",
 }  # fmt: skip
 
 

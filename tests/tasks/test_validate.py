@@ -35,7 +35,7 @@ def test_every_gate_has_a_value_a_limit_and_what_to_do(line: Line) -> None:
     gates = record_of(line.store, line.validation)["gates"]
     assert set(gates) == {
         "utilisation", "reconstruction", "prior", "counting", "copying", "nearness", "grain",
-        "likeness", "variety", "vocoder", "mels", "duration", "pitch", "clipping", "images",
+        "likeness", "variety", "vocoder", "mels", "duration", "pitch", "clipping", "images", "buzz",
     }  # fmt: skip
     for name, gate in gates.items():
         assert math.isfinite(gate["value"])
@@ -151,8 +151,8 @@ class Overdriven(Vocoder):
     def __init__(self, inner: Vocoder):
         self.inner, self.name, self.reach_frames = inner, inner.name, inner.reach_frames
 
-    def wave(self, log_mel: Tensor) -> Tensor:
-        wave = self.inner.wave(log_mel)
+    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
+        wave = self.inner.wave(log_mel, first_frame)
         limit = float(wave.abs().max()) / 3
         return wave.clamp(-limit, limit)
 
@@ -176,8 +176,8 @@ def test_clipped_vocoder_is_red(
 class Wordless(Overdriven):
     """Another vocoder with one sample that is no number."""
 
-    def wave(self, log_mel: Tensor) -> Tensor:
-        wave = self.inner.wave(log_mel).clone()
+    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
+        wave = self.inner.wave(log_mel, first_frame).clone()
         wave[len(wave) // 2] = math.nan
         return wave
 
