@@ -13,7 +13,7 @@ from core.mel import filterbank, magnitude
 from core.spectral import spectrum, wave_from_spectrum
 from core.vocoder import Vocoder
 
-ROUNDS = 4  # what one gains its neighbours partly undo
+ROUNDS = 8  # what one gains its neighbours partly undo
 REACH_FRAMES = 4 * ROUNDS  # on each side: a round hears and plays windows of four frames
 
 
