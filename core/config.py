@@ -148,9 +148,9 @@ class HifiganConfig:
     mel_weight: float = 45.0
     stft_weight: float = 15.0
     feature_weight: float = 2.0
-    learning_rate: float = 2e-4
-    warm_up_rate_factor: float = 5.0  # times that at the first step, falling to 1 with the warm-up
-    last_rate_share: float = 0.05  # of the generator's learning rate, at the last step
+    learning_rate: float = 5e-4
+    warm_up_rate_factor: float = 2.0  # times that at the first step, falling to 1 with the warm-up
+    last_rate_share: float = 0.1  # of the generator's learning rate, at the last step
     last_critic_rate_share: float = 0.02  # lower: a small set is soon learnt by heart
     patience_evaluations: int = 40  # without a better held-out mel, training stops
     batch_segments: int = 8

@@ -87,7 +87,7 @@ def train_freev(
     return stored(run, "freev", fit, fit.best_weights(), config, seed, begins)
 
 
-@step("hifigan", version=5)
+@step("hifigan", version=6)
 def train_hifigan(
     run: Run,
     sounds: Ref,
