@@ -35,7 +35,7 @@ def write_audio(
 
     Args:
         wave: (T,) or (T, C) float32. Samples outside [-1, 1] are clipped, except in a
-            float WAV; see core.audio.level_to_true_peak.
+            float WAV; see core.audio.turn_down.
         bit_depth: of a WAV or FLAC; OGG and MP3 have none.
     Raises:
         AudioError: wave is empty or holds NaN or infinity.

@@ -119,8 +119,8 @@ class Model:
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             first = printable(str(error).partition("\n")[0])
             raise PackageError(
-                f"the weights in {self.path.name} do not fit its settings ({first}); "
-                "get the file again"
+                f"the weights in {self.path.name} do not fit its settings ({first}): it is "
+                "damaged or of an older Distill; get the file again, or build it anew"
             ) from error
 
     def _assembled(

@@ -20,7 +20,8 @@ class _Figure:
 
 _FIGURES = (
     _Figure("log_mel_l1", "L1", "{:.3f}", "mean difference of log mels, in nats"),
-    _Figure("mr_stft", "MR-STFT", "{:.3f}", "multi-resolution STFT distance; the least wins"),
+    _Figure("mr_stft", "MR-STFT", "{:.3f}", "multi-resolution STFT distance; the least "
+            "without a buzz wins"),
     _Figure("spectral_convergence", "conv.", "{:.3f}", "spectral convergence: how large the "
             "difference of the magnitudes is beside the original's"),
     _Figure("level_db", "level", "{:+.1f}", "dB louder than the original, before the players "

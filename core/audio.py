@@ -38,8 +38,8 @@ def resample(wave: Wave, rate_in: int, rate_out: int) -> Wave:
     """
     if rate_in == rate_out:
         return wave
-    resampled: Wave = soxr.resample(wave, rate_in, rate_out, quality="HQ")
-    return resampled
+    out: Wave = soxr.resample(wave, rate_in, rate_out, quality="HQ")
+    return out
 
 
 def resampled(pieces: Iterable[Wave], rate_in: int, rate_out: int) -> Iterator[Wave]:
@@ -57,7 +57,7 @@ def joined(pieces: Iterable[Wave]) -> Wave:
     """One new (T,) float32, grown in place: it never stands beside its own pieces."""
     whole = bytearray()
     for piece in pieces:
-        whole += piece.tobytes()
+        whole += piece.astype(np.float32, copy=False).tobytes()
     return np.frombuffer(whole, np.float32)
 
 

@@ -24,8 +24,12 @@ STRETCH_FRAMES = 512  # 5.9 s
 BLEND_FRAMES = 16  # 0.19 s
 
 
-def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig) -> Iterator[Wave]:
-    """(F, M) log mel of any length -> pieces in order, F * hop float32 samples together."""
+def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig, seed: int = 0) -> Iterator[Wave]:
+    """(F, M) log mel of any length -> pieces in order, F * hop float32 samples together.
+
+    Args:
+        seed: of what the vocoder draws.
+    """
     frames, hop = len(log_mel), mel.hop_samples
     fading = np.zeros(0, np.float32)  # the end of a stretch, into which the next one is blended
     blend = BLEND_FRAMES if vocoder.reach_frames is None else 0
@@ -34,7 +38,7 @@ def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig) -> Iterator[W
     edges = [number * frames // count for number in range(count + 1)]
     for first, last in pairwise(edges):
         low, high = max(0, first - reach), min(frames, last + reach)
-        wave = vocoder.wave(log_mel[low:high], low).numpy().astype(np.float32)
+        wave = vocoder.wave(log_mel[low:high], low, seed).numpy().astype(np.float32)
         begin = (first - blend // 2) * hop if first else 0
         end = (last + blend // 2) * hop if last < frames else frames * hop
         piece = wave[begin - low * hop : end - low * hop]

@@ -64,8 +64,8 @@ class Copies:
 def winner(from_model: Mapping[VocoderName, Copies]) -> VocoderName:
     """The vocoder with the least MR-STFT from the model's own mels, of those that do not buzz.
 
-    MR-STFT decides because Griffin-Lim minimises the mel mismatch itself, so L1 flatters
-    it. But a buzz flatters itself with MR-STFT: it is the middle of all hisses.
+    MR-STFT decides because all of them are fitted to the mel when they play, so that L1 tells
+    least. But MR-STFT flatters a buzz, which is as even as the middle of all hisses.
     """
     pure = [name for name, one in from_model.items() if one.fidelity.buzz <= MOST_BUZZ]
     return min(pure or from_model, key=lambda name: (from_model[name].distance.mr_stft, name))

@@ -17,7 +17,7 @@ from core.split import SplitKind
 REFERENCE_PROBE_SECONDS = 0.00176
 PROBES = 50
 SECONDS_PER_STEP = {
-    "rvqvae": 0.079, "texture": 0.043, "prior": 0.31, "freev": 0.27, "hifigan": 0.55
+    "rvqvae": 0.079, "texture": 0.043, "prior": 0.31, "freev": 0.24, "hifigan": 0.55
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def stage_seconds(
     prior_batch = config.prior.batch_frames / 2048
     fits = 2 if split == "tails" else 1
     freev, hifigan = config.freev, config.hifigan
-    segments = freev.batch_segments * freev.segment_frames / 512
+    segments = freev.batch_segments * freev.segment_frames / 256
     critics = hifigan.batch_segments * hifigan.segment_frames / 128
     copies = 1 + len(config.prior.speeds) + config.prior.equalisers
     work = {

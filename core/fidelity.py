@@ -1,7 +1,8 @@
 """What sets a copy of a sound apart from its original, beside the distances of core.comparison.
 
 Every figure compares a copy with its own original, so that what a sound is like by
-itself cancels out: 0 is alike. None of them decides which vocoder wins.
+itself cancels out: 0 is alike. None of them decides which vocoder wins, except that one which
+buzzes does not.
 """
 
 import dataclasses
@@ -42,7 +43,7 @@ class Fidelity:
     above_20k_db: float  # of the energy above 20 kHz
     mirrored: float  # correlation of the fine structure with its mirror image
     flat_tops: float  # share of the copy's own samples that are cut flat, 0..1
-    buzz: float  # of every frame's highs that are the last one's again
+    buzz: float  # share of the highs that repeats with every frame; not below 0
 
 
 def fidelity(copy: Tensor, original: Tensor, mel: MelConfig) -> Fidelity:
@@ -64,7 +65,7 @@ def fidelity(copy: Tensor, original: Tensor, mel: MelConfig) -> Fidelity:
         10 * math.log10((highs[0] + HIGH_FLOOR) / (highs[1] + HIGH_FLOOR)),
         max(_mirrored(ours, theirs, fold) for fold in FOLDS),
         flat_tops(copy),
-        repetition(copy, mel) - repetition(original, mel),
+        max(0.0, repetition(copy, mel) - repetition(original, mel)),
     )
 
 
@@ -117,8 +118,8 @@ def repetition(wave: Tensor, mel: MelConfig) -> float:
     the frames' rate, which no distance of magnitudes sees: it is as even as a mean.
 
     Returns:
-        the mean correlation of stretches within 60 dB of the loudest, where it is above 0; 0
-        for what is shorter than a stretch and a frame.
+        the mean correlation of stretches whose highs are within 60 dB of the loudest stretch,
+        if above 0; 0 for what has no such stretch.
     """
     hop, length = mel.hop_samples, BUZZ_HOPS * mel.hop_samples
     if len(wave) < length + hop:
@@ -128,7 +129,10 @@ def repetition(wave: Tensor, mel: MelConfig) -> float:
     highs = torch.fft.irfft(spectrum, len(wave))
     now, later = (one.unfold(0, length, length) for one in (highs[:-hop], highs[hop:]))
     energy = now.square().sum(1)
-    heard = energy >= energy.max() * 10 ** (-RANGE_DB / 10)
+    loudest = wave[:-hop].double().unfold(0, length, length).square().sum(1).max()
+    heard = energy > loudest * 10 ** (-RANGE_DB / 10)
+    if not bool(heard.any()):
+        return 0.0
     alike = (now * later).sum(1) / (energy * later.square().sum(1)).sqrt().clamp_min(1e-12)
     return max(0.0, float(alike[heard].mean()))
 

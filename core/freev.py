@@ -9,9 +9,9 @@ A mel says nothing of the phases of noise. A network without chance gives every 
 hiss the same ones, which is a buzz at the frames' rate, 86 Hz. So ours mixes: bin by bin it
 says how much of the power is the spectrum of a white noise, which is drawn.
 
-Griffin-Lim iterations after the network help on clean mels but not on the smooth ones
-that the RVQ-VAE gives: there they raised MR-STFT from 1.40 to 1.53 (4 iterations) and
-1.59 (32), about what Griffin-Lim alone has, so there are none.
+Griffin-Lim iterations after the network, when it had no noise yet, helped on clean mels but
+not on the smooth ones that the RVQ-VAE gives: there they raised MR-STFT from 1.40 to 1.53 (4
+iterations) and 1.59 (32), about what Griffin-Lim alone has, so there are none.
 """
 
 import torch
@@ -22,6 +22,7 @@ from core.config import FreevConfig, MelConfig, VocoderName
 from core.griffinlim import linear_magnitude
 from core.mel import silence
 from core.spectral import framed_spectrum, hann, wave_from_spectrum
+from core.training import step_generator
 from core.vocoder import Vocoder
 
 LEAST_MAGNITUDE = 1e-6  # under the smallest mel's own floor
@@ -122,12 +123,14 @@ def white_spectrum(wave: Tensor, mel: MelConfig) -> Tensor:
     return frames.div(energy**0.5)
 
 
-def white_wave(first_frame: int, frames: int, mel: MelConfig) -> Tensor:
-    """((frames - 1) * hop + fft,) normal noise; its samples hang on their place alone."""
+def white_wave(first_frame: int, frames: int, mel: MelConfig, seed: int = 0) -> Tensor:
+    """((frames - 1) * hop + fft,) normal noise; its samples hang on seed and place alone."""
     last_frame = first_frame + frames - 1 + -(-mel.fft_samples // mel.hop_samples)
     first, last = first_frame // NOISE_BLOCK, -(-last_frame // NOISE_BLOCK)
     blocks = [
-        torch.randn(NOISE_BLOCK * mel.hop_samples, generator=torch.Generator().manual_seed(number))
+        torch.randn(
+            NOISE_BLOCK * mel.hop_samples, generator=step_generator(seed, number, "white noise")
+        )
         for number in range(first, last)
     ]
     start = (first_frame - first * NOISE_BLOCK) * mel.hop_samples
@@ -149,10 +152,10 @@ class Freev(Vocoder):
         self.reach_frames = 3 * net.config.blocks + 4  # its blocks, its entry, the windows
 
     @torch.no_grad()
-    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
         mel, log_mel = self.net.mel, log_mel.to(self.device)
         start = log_linear_magnitude(log_mel, mel, self.net.config.inversion_updates)
         certain, noise = self.net(log_mel[None], start[None])
-        white = white_wave(first_frame, len(log_mel), mel)[None].to(self.device)
+        white = white_wave(first_frame, len(log_mel), mel, seed)[None].to(self.device)
         spectrum = certain + noise * white_spectrum(white, mel)
         return wave_from_spectrum(spectrum, mel.fft_samples, mel.hop_samples)[0].cpu()

@@ -156,7 +156,7 @@ def vocoder_gate(from_model: Mapping[VocoderName, Distance], best: VocoderName) 
     return at_most(
         min((one.mr_stft for one in trained), default=griffin_lim),
         griffin_lim,
-        f"The sound is made by {best}, the best of this model's own comparison.",
+        f"The sound is made by {best}, which won this model's own comparison.",
         "No trained vocoder does better than Griffin-Lim, which is used instead. Train "
         "longer (--preset standard).",
     )

@@ -80,6 +80,7 @@ def mel_from_codes(rvqvae: RvqVae, texture: Texture, codes: Tensor, seed: int) -
 class Drawn:
     """A new sound before its vocoder."""
 
+    seed: int
     codes: Tensor  # (F', L)
     log_mel: Tensor  # (F, M)
 
@@ -127,7 +128,7 @@ def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request)
         instrument.temperature,
     )
     sounds = [
-        Drawn(codes, mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed))
+        Drawn(seed, codes, mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed))
         for codes, seed in zip(drawn, own, strict=True)
     ]
     if not chosen:
@@ -149,7 +150,7 @@ def drawn_waves(
     mel = instrument.mel
 
     def played(sound: Drawn) -> Wave:
-        pieces = wave_pieces(instrument.vocoder, sound.log_mel, mel)
+        pieces = wave_pieces(instrument.vocoder, sound.log_mel, mel, sound.seed)
         return finished(pieces, mel.sample_rate, rate, request.seconds)
 
     drawn = drawn_sounds(instrument, seeds, request)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.config import GriffinLimConfig, MelConfig, VocoderName
 from core.mel import filterbank
-from core.spectral import framed_spectrum, padded_wave
+from core.spectral import framed_spectrum, padded_wave, wave_from_spectrum
 from core.vocoder import Vocoder
 
 
@@ -62,13 +62,6 @@ def phases_by_griffin_lim(
     return phases[0]
 
 
-def wave_from_parts(magnitude: Tensor, phases: Tensor, mel: MelConfig) -> Tensor:
-    """(F, bins) magnitude and unit phases -> (F * hop,) wave, the contract's padding cut off."""
-    wave = padded_wave((magnitude * phases)[None], mel.fft_samples, mel.hop_samples)[0]
-    padding = (mel.fft_samples - mel.hop_samples) // 2
-    return wave[padding : len(wave) - padding]
-
-
 class GriffinLim(Vocoder):
     """Griffin-Lim from seeded random phases."""
 
@@ -79,7 +72,7 @@ class GriffinLim(Vocoder):
         self.config, self.mel = config, mel
 
     @torch.no_grad()
-    def wave(self, log_mel: Tensor, _: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
         magnitude = linear_magnitude(log_mel.cpu(), self.mel, self.config.inversion_updates)
         generator = torch.Generator().manual_seed(0)
         angles = 2 * torch.pi * torch.rand(magnitude.shape, generator=generator)
@@ -90,4 +83,5 @@ class GriffinLim(Vocoder):
             self.config.iterations,
             self.config.momentum,
         )
-        return wave_from_parts(magnitude, phases, self.mel)
+        spectrum = (magnitude * phases)[None]
+        return wave_from_spectrum(spectrum, self.mel.fft_samples, self.mel.hop_samples)[0]

@@ -107,10 +107,20 @@ class MrStft(nn.Module):
         """(B, T) -> (B, bins, frames) at each resolution, to be held against others."""
         return [one.stft(wave)[0] for one in self.distance.stft_losses]
 
-    def between(self, fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-        """() the distance of waves that have these magnitudes."""
-        terms = [
-            one.spectralconv(ours, theirs) + one.logstft(ours, theirs)
-            for one, ours, theirs in zip(self.distance.stft_losses, fake, real, strict=True)
-        ]
+    def between(
+        self, fake: Sequence[Tensor], real: Sequence[Tensor], beside: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """() the distance of waves that have these magnitudes.
+
+        Args:
+            beside: whose magnitude spectral convergence divides by; `real` by default. With
+                the same for all, it is as far from one to another as back.
+        """
+        terms = []
+        resolutions = zip(self.distance.stft_losses, fake, real, beside or real, strict=True)
+        for one, ours, theirs, whole in resolutions:
+            convergence = one.spectralconv(ours, theirs)
+            if whole is not theirs:
+                convergence = convergence * (theirs.norm() / whole.norm())
+            terms.append(convergence + one.logstft(ours, theirs))
         return torch.stack(terms).mean()

@@ -23,7 +23,7 @@ def mel_matched(wave: Tensor, log_mel: Tensor, mel: MelConfig, most_nats: float)
     Args:
         wave: (F * hop,) float.
         log_mel: (F, M) that it should have.
-        most_nats: a round's largest gain, up or down.
+        most_nats: a round's largest gain, up or down; of all rounds, as often as there are.
     Returns:
         (F * hop,); a wave of one frame, too short to have a mel, as it is.
     """
@@ -52,6 +52,6 @@ class MelMatched(Vocoder):
         self.inner, self.mel, self.most_nats = inner, mel, most_nats
         self.name, self.reach_frames = inner.name, inner.reach_frames + REACH_FRAMES
 
-    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
-        played = self.inner.wave(log_mel, first_frame)
+    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
+        played = self.inner.wave(log_mel, first_frame, seed)
         return mel_matched(played, log_mel.cpu(), self.mel, self.most_nats)

@@ -36,6 +36,7 @@ def mels_gate(nats: float) -> Gate:
 def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
     """Of all vocoders' copies; pitch, images and buzz of those that can be relied on.
 
+    Where Griffin-Lim plays, buzz is that of the nearest trained one, for it may be why.
     A vocoder that lost may be half trained and have no pitch yet. Griffin-Lim is not trained:
     from the true mel it tells mels that are not those of the sounds. From the model's mel the
     pitch is not asked: what codes blur in a few frames of noise may fit 4 bands off as well.
@@ -49,7 +50,10 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
     bands = max((found[name]["mel"].bands_off for name in (best, "griffinlim")), key=abs)
     heard = [found[best][kind].fidelity.mirrored for kind in MEL_KINDS]
     images = sum(heard) / len(heard)  # of one short sound alone it is up to 0.17 by chance
-    buzz = found[best]["model"].fidelity.buzz
+    trained = [name for name in found if name != "griffinlim"]
+    heads = trained if best == "griffinlim" and trained else [best]  # Griffin-Lim never buzzes
+    first = min(heads, key=lambda name: found[name]["model"].distance.mr_stft)
+    buzz = found[first]["model"].fidelity.buzz
     return {
         "duration": at_most(
             abs(off[longest]),
@@ -82,9 +86,9 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
         "buzz": at_most(
             buzz,
             MOST_BUZZ,
-            f"{best} plays hiss as hiss.",
-            f"{best} plays hiss as a buzz at the rate of its frames, 86 Hz. Use another vocoder "
-            "(--vocoder griffinlim), or train it longer (--preset standard).",
+            f"{first} plays hiss as hiss.",
+            f"{first} plays hiss as a buzz at the rate of its frames, 86 Hz, so {best} plays "
+            "instead. Train longer (--preset standard).",
         ),
     }
 

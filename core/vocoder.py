@@ -11,14 +11,14 @@ class Vocoder(ABC):
     """Turns log mels of the mel contract into sound.
 
     Whatever is slow to make (weights, filterbanks) is made in the constructor;
-    `wave` may be called again and again and gives the same samples for the same mel.
+    `wave` may be called again and again and gives the same samples for the same arguments.
     """
 
     name: AnyVocoderName
     reach_frames: int | None  # how far a frame's sound depends on others; None: everywhere
 
     @abstractmethod
-    def wave(self, log_mel: Tensor, first_frame: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
         """(F, M) natural-log mel -> (F * hop_samples,) float32 on the CPU.
 
         The level is the mel's own; a sample may exceed 1 and is scaled by the caller,
@@ -26,5 +26,6 @@ class Vocoder(ABC):
 
         Args:
             first_frame: where in the whole sound the mel begins; what a vocoder draws hangs
-                on the place, so that stretches of a sound fit together.
+                on the place, so that stretches of a sound fit together,
+            seed: and on this, so that two sounds have not the same hiss.
         """

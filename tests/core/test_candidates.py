@@ -28,7 +28,7 @@ class Candidates:
             return sample(prior, seeds, *rest)
 
         def measured(*given: Any) -> Tensor:
-            self.drawn.append([Drawn(*one) for one in zip(given[4], given[5], strict=True)])
+            self.drawn.append([Drawn(0, *one) for one in zip(given[4], given[5], strict=True)])
             self.apart.append(measure(*given))
             return self.apart[-1]
 

@@ -177,3 +177,13 @@ def test_buzz_is_asked_of_the_highs_and_less_the_originals() -> None:
 def test_soft_ends_do_not_tell_of_a_buzz() -> None:
     soft = 1e-4 * hiss_with_the_same_frame(1.0)
     assert fidelity(torch.cat([noise(RATE), soft]), noise(2 * RATE), MEL).buzz < 0.1
+
+
+def test_what_nobody_hears_does_not_buzz() -> None:
+    loud = 0.5 * sine(200)
+    assert fidelity(loud + 1e-6 * hiss_with_the_same_frame(1.0), loud, MEL).buzz == 0
+
+
+def test_hiss_in_the_place_of_a_pitch_does_not_make_up_for_a_buzz() -> None:
+    partials = 0.5 * sine(50 * RATE / 512)
+    assert fidelity(noise(RATE), partials, MEL).buzz == 0

@@ -103,6 +103,8 @@ def test_noise_hangs_on_its_place_alone(first: int, frames: int) -> None:
     whole, part = white_wave(0, 200, MEL), white_wave(first, frames, MEL)
     assert len(part) == (frames - 1) * 512 + 2048
     assert torch.equal(part, whole[first * 512 : first * 512 + len(part)])
+    other = white_wave(first, frames, MEL, 1)
+    assert abs(float(torch.corrcoef(torch.stack([part, other]))[0, 1])) < 0.1
 
 
 def test_white_spectrum_has_variance_one_in_every_bin() -> None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from core import mel_matching
 from core.config import MelConfig, VocoderName
 from core.mel import log_mel
-from core.mel_matching import REACH_FRAMES, ROUNDS, MelMatched, mel_matched
+from core.mel_matching import REACH_FRAMES, MelMatched, mel_matched
 from core.vocoder import Vocoder
 
 MEL = MelConfig()
@@ -48,12 +49,13 @@ def test_a_band_that_is_too_soft_is_turned_up_and_the_rest_is_not() -> None:
 
 
 @pytest.mark.parametrize("most_nats", [0.1, 0.3])
-def test_no_round_has_more_than_its_gain(most_nats: float) -> None:
+def test_no_round_has_more_than_its_gain(most_nats: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mel_matching, "ROUNDS", 1)
     wave = noise()
     for sign in (-1, 1):
         found = mel_matched(wave, mel_of(wave) + 4.0 * sign, MEL, most_nats)
         gain = math.log(float(found.square().mean().sqrt() / wave.square().mean().sqrt()))
-        assert gain == pytest.approx(sign * ROUNDS * most_nats, rel=0.02)
+        assert gain == pytest.approx(sign * most_nats, rel=0.02)
 
 
 def test_silence_and_what_is_too_short_for_a_mel_stay_as_they_are() -> None:
@@ -81,7 +83,7 @@ class Deaf(Vocoder):
     name: VocoderName = "freev"
     reach_frames = 3
 
-    def wave(self, log_mel: Tensor, _: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
         return noise(len(log_mel))
 
 
