@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 Wave = NDArray[np.float32]
 
-LOUDEST_DBFS = -1.0  # the true peak of whatever is to be played
+LOUDEST_DBFS = -1.0005  # the true peak of whatever is to be played: rounded to 16 bits below -1
 MOST_MATCHING = 10.0  # a copy further off than 20 dB is no copy, and its noise is left low
 BLOCK = 1 << 18  # samples of a long wave that are looked at at once
 OFFSET_SHARE = 0.003  # of the RMS: an offset 50 dB below the sound itself is left alone
