@@ -1,7 +1,7 @@
 import io
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +149,28 @@ def test_44_khz_sound_that_is_passed_off_as_48_khz_is_red(
     assert "passed off as 48 kHz" in gates["duration"]["text"]
 
 
-class Buzzing(Vocoder):
-    """Another vocoder whose sounds repeat one frame of their own, at their level."""
+class Changed(Vocoder):
+    """Another vocoder whose waves a subclass changes."""
 
     def __init__(self, inner: Vocoder):
         self.inner, self.name, self.reach_frames = inner, inner.name, inner.reach_frames
+
+
+def played_by(
+    change: type[Changed], changed: Container[VocoderName], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From now on the named vocoders are those of `change`."""
+    whole = validation.vocoder_from_weights
+
+    def made(name: VocoderName, *rest: Any) -> Vocoder:
+        vocoder = whole(name, *rest)
+        return change(vocoder) if name in changed else vocoder
+
+    monkeypatch.setattr(validation, "vocoder_from_weights", made)
+
+
+class Buzzing(Changed):
+    """Another vocoder whose sounds repeat one frame of their own, at their level."""
 
     def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
         wave = self.inner.wave(log_mel, first_frame, seed)
@@ -164,24 +181,15 @@ class Buzzing(Vocoder):
 def test_vocoder_that_buzzes_does_not_win_however_near(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = validation.vocoder_from_weights
-
-    def made(name: VocoderName, *rest: Any) -> Vocoder:
-        vocoder = whole(name, *rest)
-        return vocoder if name == "griffinlim" else Buzzing(vocoder)
-
-    monkeypatch.setattr(validation, "vocoder_from_weights", made)
+    played_by(Buzzing, {"freev", "hifigan"}, monkeypatch)
     monkeypatch.setattr(copies, "distance", lambda *_: Distance(1.0, 1.0))  # all are as near
     gates = judged_again(line)
     assert red(gates, "buzz") == ["buzz"]
     assert "griffinlim plays instead" in gates["buzz"]["text"]
 
 
-class Overdriven(Vocoder):
+class Overdriven(Changed):
     """Another vocoder, cut off at a third of its peak."""
-
-    def __init__(self, inner: Vocoder):
-        self.inner, self.name, self.reach_frames = inner, inner.name, inner.reach_frames
 
     def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
         wave = self.inner.wave(log_mel, first_frame, seed)
@@ -193,19 +201,13 @@ class Overdriven(Vocoder):
 def test_clipped_vocoder_is_red(
     line: Line, monkeypatch: pytest.MonkeyPatch, clipped: VocoderName
 ) -> None:
-    whole = validation.vocoder_from_weights
-
-    def made(name: VocoderName, *rest: Any) -> Vocoder:
-        vocoder = whole(name, *rest)
-        return Overdriven(vocoder) if name == clipped else vocoder
-
-    monkeypatch.setattr(validation, "vocoder_from_weights", made)
+    played_by(Overdriven, {clipped}, monkeypatch)
     gates = judged_again(line)
     assert red(gates) == ["clipping"]
     assert gates["clipping"]["text"].startswith(f"{clipped} clips")
 
 
-class Wordless(Overdriven):
+class Wordless(Changed):
     """Another vocoder with one sample that is no number."""
 
     def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
@@ -217,12 +219,6 @@ class Wordless(Overdriven):
 def test_vocoder_that_plays_no_numbers_is_named_with_what_to_do(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = validation.vocoder_from_weights
-
-    def made(name: VocoderName, *rest: Any) -> Vocoder:
-        vocoder = whole(name, *rest)
-        return Wordless(vocoder) if name == "freev" else vocoder
-
-    monkeypatch.setattr(validation, "vocoder_from_weights", made)
+    played_by(Wordless, {"freev"}, monkeypatch)
     with pytest.raises(VocoderError, match=r"freev plays NaN.*--set freev\.train=false"):
         judged_again(line)
