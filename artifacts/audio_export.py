@@ -3,14 +3,14 @@
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from artifacts.stable_bytes import clear_peak_time, set_ogg_serial
-from artifacts.store import sha256_of, write_atomically
+from artifacts.store import replacing, sha256_of
 from core.errors import AudioError, ConfigError
 
 Container = Literal["wav", "flac", "ogg", "mp3"]
@@ -47,7 +47,8 @@ def write_audio(
         fault = "has no samples" if wave.size == 0 else "contains NaN or infinity"
         raise AudioError(f"the sound for {path.name} {fault}; it cannot be written")
     _check_fits(container, sample_rate, 1 if wave.ndim == 1 else wave.shape[1])
-    write_atomically(path, encoded(wave, sample_rate, container, bit_depth))
+    with replacing(path) as file:
+        encode(file, wave, sample_rate, container, bit_depth)
 
 
 def placed(
@@ -79,18 +80,22 @@ def free_path(path: Path, sha256: str) -> Path:
     return candidate
 
 
-def encoded(
-    wave: NDArray[np.float32], sample_rate: int, container: Container, bit_depth: BitDepth
-) -> bytes:
-    """The file's bytes, made in memory.
+def encode(
+    file: BinaryIO,
+    wave: NDArray[np.float32],
+    sample_rate: int,
+    container: Container,
+    bit_depth: BitDepth,
+) -> None:
+    """Write the sound to a new file, open to write and to read.
 
-    libsndfile does not say why a disk refuses, and where a FLAC, OGG or MP3 ends not even
-    that it does: a full disk left cut-off files behind.
+    Raises:
+        OSError: the disk refuses.
     """
-    file = BytesIO()
+    disk = _Disk(file)
     channels = 1 if wave.ndim == 1 else wave.shape[1]
     sound = soundfile.SoundFile(
-        file,
+        disk,
         "w",
         sample_rate,
         channels,
@@ -101,11 +106,44 @@ def encoded(
     with sound:
         for start in range(0, wave.shape[0], BLOCK_FRAMES):
             sound.write(wave[start : start + BLOCK_FRAMES])
+    if disk.refusal is not None:
+        raise disk.refusal
     if container == "wav" and bit_depth == 32:
         clear_peak_time(file)
     if container == "ogg":
         set_ogg_serial(file, zlib.crc32(wave.data))
-    return file.getvalue()
+
+
+class _Disk:
+    """A file for libsndfile, which does not say why a disk refuses.
+
+    Where a FLAC, OGG or MP3 ends it does not even say that: a full disk left cut-off files
+    behind. So it never hears of a refusal; that is kept, and the rest goes to memory.
+
+    Attributes:
+        refusal: the first error.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        self.refusal: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            self.file.write(data)
+            self.file.flush()  # here, lest a seek do it
+        except OSError as error:
+            self.file, self.refusal = BytesIO(), error
+        return len(data)
+
+    def read(self, count: int) -> bytes:
+        return self.file.read(count)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
 
 
 def _check_fits(container: Container, sample_rate: int, channels: int) -> None:

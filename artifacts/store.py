@@ -21,6 +21,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
@@ -183,11 +184,18 @@ def json_bytes(data: object) -> bytes:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's content at once: readers see the old bytes or the new ones."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file, to write and read, that takes the path's place once the block has ended well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")  # not mkstemp's: its files are the owner's
     try:
-        with part.open("xb") as file:
-            file.write(data)
+        with part.open("x+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

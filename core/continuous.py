@@ -20,7 +20,7 @@ from core.config import MelConfig
 from core.memory import trim_heap
 from core.vocoder import Vocoder
 
-STRETCH_FRAMES = 512  # 5.9 s
+STRETCH_FRAMES = 256  # 3.0 s
 BLEND_FRAMES = 16  # 0.19 s
 
 

@@ -3,8 +3,8 @@
 Everything through which Distill changes its store is wrapped and counted: opening to
 write, each write that leaves Python's buffers, fsync, rename, mkdir, unlink, rmdir.
 Arrow writes from C++ and is given a file opened here in the place of a path, without a
-buffer, since it has its own. libsndfile never sees the disk: artifacts.audio_export
-encodes in memory. What would change nothing (to make a folder that is there, to remove a
+buffer, since it has its own. libsndfile writes through a file that is opened by
+artifacts.store. What would change nothing (to make a folder that is there, to remove a
 file that is not) is not counted: no disk refuses it. So counted, a build's writes are
 the system calls that strace shows of it, kind by kind.
 """
