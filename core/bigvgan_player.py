@@ -49,7 +49,7 @@ class Bigvgan(Vocoder):
         _arrange(generator, device, self.numbers)
 
     @torch.no_grad()
-    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, *_: object) -> Tensor:
         frames, hop, reach = len(log_mel), self.mel.hop_samples, self.reach_frames
         whole = torch.empty(frames * hop)
         size, starts = windows(frames, reach)

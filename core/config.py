@@ -125,9 +125,8 @@ class FreevConfig:
     batch_segments: int = 8
     segment_frames: int = 32
     stft_weight: float = 1.0  # MR-STFT beside mel L1
-    apart_weight: float = 1.0  # of two draws' distance: 1 makes the loss an energy distance
     inversion_updates: int = 8  # the net corrects what more would
-    steps: int = 1000
+    steps: int = 600
     evaluate_every_steps: int = 100
 
 

@@ -6,19 +6,21 @@
 
 Every stretch is vocoded with some frames of its neighbours, which are cut off again. A
 network that reaches no further than those hears no edge: the result is that of the whole
-mel. Griffin-Lim's phases reach everywhere, so its stretches are blended instead.
+mel. A vocoder that makes up phases is told what was played of its first frames, and where
+that leads to other samples the stretches are blended.
 """
 
 from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from core.audio import Wave
 from core.config import MelConfig
 from core.memory import trim_heap
-from core.vocoder import Vocoder
+from core.vocoder import Seam, Vocoder
 
 STRETCH_FRAMES = 256  # 3.0 s
 BLEND_FRAMES = 16  # 0.19 s
@@ -30,28 +32,28 @@ def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig, seed: int = 0
     Args:
         seed: of what the vocoder draws.
     """
-    frames, hop = len(log_mel), mel.hop_samples
-    fading = np.zeros(0, np.float32)  # the end of a stretch, into which the next one is blended
-    blend = BLEND_FRAMES if vocoder.reach_frames is None else 0
-    reach = blend if vocoder.reach_frames is None else vocoder.reach_frames
+    frames, hop, reach = len(log_mel), mel.hop_samples, vocoder.reach_frames
+    half = 0 if vocoder.seam == "same" else BLEND_FRAMES // 2
+    curve = rising(2 * half * hop, vocoder.seam)
     count = -(-frames // STRETCH_FRAMES)
     edges = [number * frames // count for number in range(count + 1)]
+    wave, low = np.zeros(0, np.float32), 0  # of the stretch before, from frame `low` on
     for first, last in pairwise(edges):
-        low, high = max(0, first - reach), min(frames, last + reach)
-        wave = vocoder.wave(log_mel[low:high], low, seed).numpy().astype(np.float32)
-        begin = (first - blend // 2) * hop if first else 0
-        end = (last + blend // 2) * hop if last < frames else frames * hop
-        piece = wave[begin - low * hop : end - low * hop]
-        piece[: len(fading)] *= rising(len(fading))
-        piece[: len(fading)] += fading
-        ready = len(piece)
-        if last < frames:
-            ready -= blend * hop
-            fading = piece[ready:] * rising(blend * hop)[::-1]
+        start, stop = max(0, first - reach), min(frames, last + reach)
+        begin, end = max(0, first - half), frames if last == frames else last - half
+        heard = wave[(start - low) * hop : (first + half - low) * hop]
+        before = torch.from_numpy(heard) if first else None
+        wave = vocoder.wave(log_mel[start:stop], start, seed, before).numpy().astype(np.float32)
+        low = start
+        if first:
+            blended = wave[(begin - low) * hop :][: len(curve)]
+            blended *= curve
+            blended += heard[len(heard) - len(curve) :] * curve[::-1]
             trim_heap()  # else the holes between stretches of unlike sizes add up
-        yield piece[:ready]
+        yield wave[(begin - low) * hop : (end - low) * hop]
 
 
-def rising(samples: int) -> Wave:
-    """The rising half of an equal-power blend of two waves whose phases differ."""
-    return np.sin(0.5 * np.pi * (np.arange(samples) + 0.5) / max(1, samples)).astype(np.float32)
+def rising(samples: int, seam: Seam) -> Wave:
+    """The rising half of a blend of two waves, of equal power where their phases differ."""
+    quarter = np.sin(0.5 * np.pi * (np.arange(samples) + 0.5) / max(1, samples))
+    return (quarter**2 if seam == "alike" else quarter).astype(np.float32)

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.config import GriffinLimConfig, MelConfig, VocoderName
 from core.mel import filterbank
 from core.spectral import framed_spectrum, padded_wave, wave_from_spectrum
-from core.vocoder import Vocoder
+from core.vocoder import Seam, Vocoder
 
 
 def non_negative_inverse(target: Tensor, filters: Tensor, updates: int, least: float) -> Tensor:
@@ -66,13 +66,14 @@ class GriffinLim(Vocoder):
     """Griffin-Lim from seeded random phases."""
 
     name: VocoderName = "griffinlim"
-    reach_frames = None
+    reach_frames = 16  # all frames' phases hang on all others', but less and less
+    seam: Seam = "unlike"
 
     def __init__(self, config: GriffinLimConfig, mel: MelConfig):
         self.config, self.mel = config, mel
 
     @torch.no_grad()
-    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, *_: object) -> Tensor:
         magnitude = linear_magnitude(log_mel.cpu(), self.mel, self.config.inversion_updates)
         generator = torch.Generator().manual_seed(0)
         angles = 2 * torch.pi * torch.rand(magnitude.shape, generator=generator)

@@ -160,6 +160,6 @@ class Hifigan(Vocoder):
         self.generator, self.device = generator.to(device).eval(), device
 
     @torch.no_grad()
-    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, *_: object) -> Tensor:
         sound: Tensor = self.generator(log_mel.T[None].to(self.device))[0].cpu()
         return sound

@@ -76,9 +76,8 @@ class Magnitudes(STFTLoss):  # type: ignore[misc]  # auraloss has no types
 
     def stft(self, x: Tensor) -> tuple[Tensor, None]:
         """(B, T) -> magnitude (B, fft / 2 + 1, F), no phase."""
-        window: Tensor = self.window.to(x.device)
         spectrum = torch.stft(
-            x, self.fft_size, self.hop_size, self.win_length, window, return_complex=True
+            x, self.fft_size, self.hop_size, self.win_length, self.window, return_complex=True
         )
         power = spectrum.real.square() + spectrum.imag.square()
         return power.clamp_min(self.eps).sqrt(), None
@@ -101,26 +100,5 @@ class MrStft(nn.Module):
 
     def forward(self, fake_wave: Tensor, real_wave: Tensor) -> Tensor:
         """Both (B, T), T above 1024 samples -> ()."""
-        return self.between(self.magnitudes(fake_wave), self.magnitudes(real_wave))
-
-    def magnitudes(self, wave: Tensor) -> list[Tensor]:
-        """(B, T) -> (B, bins, frames) at each resolution, to be held against others."""
-        return [one.stft(wave)[0] for one in self.distance.stft_losses]
-
-    def between(
-        self, fake: Sequence[Tensor], real: Sequence[Tensor], beside: Sequence[Tensor] | None = None
-    ) -> Tensor:
-        """() the distance of waves that have these magnitudes.
-
-        Args:
-            beside: whose magnitude spectral convergence divides by; `real` by default. With
-                the same for all, it is as far from one to another as back.
-        """
-        terms = []
-        resolutions = zip(self.distance.stft_losses, fake, real, beside or real, strict=True)
-        for one, ours, theirs, whole in resolutions:
-            convergence = one.spectralconv(ours, theirs)
-            if whole is not theirs:
-                convergence = convergence * (theirs.norm() / whole.norm())
-            terms.append(convergence + one.logstft(ours, theirs))
-        return torch.stack(terms).mean()
+        loss: Tensor = self.distance(fake_wave[:, None], real_wave[:, None])
+        return loss

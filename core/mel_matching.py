@@ -48,10 +48,12 @@ class MelMatched(Vocoder):
     """
 
     def __init__(self, inner: Vocoder, mel: MelConfig, most_nats: float):
-        assert inner.reach_frames is not None
         self.inner, self.mel, self.most_nats = inner, mel, most_nats
-        self.name, self.reach_frames = inner.name, inner.reach_frames + REACH_FRAMES
+        self.name, self.seam = inner.name, inner.seam
+        self.reach_frames = inner.reach_frames + REACH_FRAMES
 
-    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
-        played = self.inner.wave(log_mel, first_frame, seed)
+    def wave(
+        self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, before: Tensor | None = None, /
+    ) -> Tensor:
+        played = self.inner.wave(log_mel, first_frame, seed, before)
         return mel_matched(played, log_mel.cpu(), self.mel, self.most_nats)

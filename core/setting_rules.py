@@ -18,7 +18,7 @@ ZERO_ALLOWED = {
     "prior.late_augmented_share",
     "prior.weight_decay", "prior.told_share", "texture.steps", "griffinlim.iterations",
     "griffinlim.momentum",
-    "freev.inversion_updates", "freev.stft_weight", "freev.apart_weight",
+    "freev.inversion_updates", "freev.stft_weight",
     "hifigan.warm_up_steps",
     "hifigan.mel_weight", "hifigan.stft_weight", "hifigan.feature_weight", "mel.lowest_hz",
     "augment.equaliser_nats", "augment.gain_nats", "validate.report_sounds", "validate.previews",
@@ -94,11 +94,6 @@ def check(config: BuildConfig) -> None:
         raise ConfigError(
             f"ingest.sample_rate {config.ingest.sample_rate} is not the mel's {mel.sample_rate}; "
             "leave it as it is"
-        )
-    if config.freev.apart_weight > 1:
-        raise ConfigError(
-            f"freev.apart_weight {config.freev.apart_weight} drives sounds apart without end; "
-            "give at most 1"
         )
     if rvqvae.fewest_levels > rvqvae.most_levels:
         raise ConfigError(

@@ -7,24 +7,22 @@ upsampled into its even and its odd samples, and those into the block's rows of 
 are held flat, so that a tap is a fixed distance in one long array, which is what lets
 the compiler use vector instructions. bfloat16 is read and written as its bits, which are
 the upper half of a float32's. Importing this compiles nothing; the first call does (a few
-seconds), and the result is kept on disk beside this file or in the user's cache folder.
+seconds).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import ParamSpec, TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from core.compiled import compiled
+
 Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.unsignedinteger]  # of 32 bits for float32, of 16 for bfloat16
 
@@ -47,17 +45,7 @@ ROUNDER = np.float32(1.5 * 2**23)  # added and taken away again it leaves a whol
 PI_1, PI_2, PI_3 = np.array([3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7], np.float32)
 
 
-def _compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compiled when first called, without Python's lock; from the cache the next time."""
-    compile_ = partial(numba.njit, nogil=True, error_model="numpy", fastmath={"contract"})
-    try:
-        compiled: Callable[P, R] = compile_(cache=True)(function)
-    except RuntimeError:  # no folder can be written to: every process compiles for itself
-        compiled = compile_()(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def _snake(x: np.float32, frequency: np.float32, size: np.float32) -> np.float32:
     """x + size * sin²(frequency * x)."""
     angle = x * frequency
@@ -75,7 +63,7 @@ def _snake(x: np.float32, frequency: np.float32, size: np.float32) -> np.float32
     return snaked
 
 
-@_compiled
+@compiled
 def _upsample_and_snake(
     x: Floats, width: int, count: int, f: Floats, frequency: Floats, size: Floats,
     even: Floats, odd: Floats,
@@ -96,7 +84,7 @@ def _upsample_and_snake(
         odd[p] = _snake(b, frequency[p], size[p])
 
 
-@_compiled
+@compiled
 def _downsample(even: Floats, odd: Floats, width: int, count: int, f: Floats, y: Floats) -> None:
     """Row r of y from rows r to r + 5 of `odd` and r + 1 to r + 6 of `even`."""
     w1 = np.uintp(width)
@@ -113,7 +101,7 @@ def _downsample(even: Floats, odd: Floats, width: int, count: int, f: Floats, y:
         y[p] = (a + b) + (c + d)
 
 
-@_compiled
+@compiled
 def _read(x: Bits, first: int, rows: int, channel: int, width: int, block: Bits) -> None:
     """Rows of x into a flat block of float32's bits; beyond its ends x stays as it ends."""
     shift = np.uint32(0 if x.itemsize == 4 else 16)
@@ -124,7 +112,7 @@ def _read(x: Bits, first: int, rows: int, channel: int, width: int, block: Bits)
             target[c] = np.uint32(source[c]) << shift
 
 
-@_compiled
+@compiled
 def _write(block: Bits, first: int, rows: int, channel: int, width: int, y: Bits) -> None:
     """A flat block of float32's bits into rows of y, rounded to even where y is bfloat16."""
     for row in range(rows):
@@ -140,7 +128,7 @@ def _write(block: Bits, first: int, rows: int, channel: int, width: int, y: Bits
                 target[c] = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
 
 
-@_compiled
+@compiled
 def _rows(
     x: Bits, y: Bits, first: int, last: int, frequency: Floats, size: Floats,
     up: Floats, down: Floats,

@@ -1,10 +1,15 @@
 """What every vocoder is: a log mel in, a wave of exactly F * hop samples out."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from torch import Tensor
 
 from core.config import AnyVocoderName
+
+# What neighbouring stretches of a sound have in common where they overlap: every sample, the
+# phases, or neither.
+Seam = Literal["same", "alike", "unlike"]
 
 
 class Vocoder(ABC):
@@ -15,10 +20,13 @@ class Vocoder(ABC):
     """
 
     name: AnyVocoderName
-    reach_frames: int | None  # how far a frame's sound depends on others; None: everywhere
+    reach_frames: int  # on each side of a stretch: what more it has to hear
+    seam: Seam = "same"
 
     @abstractmethod
-    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
+    def wave(
+        self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, before: Tensor | None = None, /
+    ) -> Tensor:
         """(F, M) natural-log mel -> (F * hop_samples,) float32 on the CPU.
 
         The level is the mel's own; a sample may exceed 1 and is scaled by the caller,
@@ -28,4 +36,6 @@ class Vocoder(ABC):
             first_frame: where in the whole sound the mel begins; what a vocoder draws hangs
                 on the place, so that stretches of a sound fit together,
             seed: and on this, so that two sounds have not the same hiss.
+            before: (F' * hop_samples,) what has been played of the first F' frames, for phases
+                to go on from.
         """

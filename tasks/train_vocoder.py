@@ -57,7 +57,7 @@ def training_pairs(
     return wave_pairs(data, data.train, model), wave_pairs(data, data.held_out, model), digests
 
 
-@step("freev", version=4)
+@step("freev", version=5)
 def train_freev(
     run: Run,
     sounds: Ref,

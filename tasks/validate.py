@@ -23,7 +23,7 @@ from tasks.judge import judged_seeds, loaded
 from tasks.step import Run, step
 
 
-@step("validate", version=13)
+@step("validate", version=14)
 def validate(
     run: Run,
     sounds: Ref,

@@ -22,7 +22,7 @@ class Loudness(Vocoder):
     def __init__(self, *levels: float):
         self.levels, self.mels = list(levels), list[Tensor]()
 
-    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, *_: object) -> Tensor:
         self.mels.append(log_mel)
         level = self.levels.pop(0) if self.levels else 0.5
         return level * torch.tensor([1.0, -1.0]).repeat_interleave(8).repeat(len(log_mel) * 32)

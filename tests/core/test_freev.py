@@ -1,5 +1,6 @@
 """FreeV before training: it starts from the inversion, and keeps lengths."""
 
+import cmath
 import math
 
 import pytest
@@ -13,10 +14,13 @@ from core.freev import (
     Freev,
     FreevNet,
     log_linear_magnitude,
+    phased,
+    phases_heard,
     white_spectrum,
     white_wave,
 )
 from core.griffinlim import linear_magnitude
+from core.phases import phases_of
 from core.spectral import wave_from_spectrum
 
 MEL = MelConfig()
@@ -38,20 +42,23 @@ def test_depthwise_frames_equal_a_grouped_convolution(frames: int) -> None:
     torch.testing.assert_close(ours(x), theirs(x.transpose(1, 2)).transpose(1, 2))
 
 
-@pytest.mark.parametrize("bias", [-30.0, -2.0, 30.0])
 @torch.no_grad()
-def test_power_starts_as_the_inversions_and_is_split(bias: float) -> None:
+def test_magnitude_starts_as_the_inversions_and_is_corrected_bin_by_bin() -> None:
     mel, net = random_mel(), FreevNet(SMALL, MEL)
-    nn.init.constant_(net.share.bias, bias)
     start = log_linear_magnitude(mel, MEL, 3)
-    certain, noise = net(mel[None], start[None])
-    assert certain.shape == noise.shape == (1, 9, 1025)
-    power, share = (2 * start).exp(), 1 / (1 + math.exp(-bias))
-    torch.testing.assert_close(noise[0].square(), share * power)
-    # 1e-6 under the root: the modulus is short at tiny pairs.
-    whole = certain[0].abs().square() + noise[0].square()
-    assert float((whole / power).max()) <= 1 + 1e-4
-    assert float((whole / power > 0.99).float().mean()) > 0.99
+    torch.testing.assert_close(net(mel[None], start[None])[0], start.exp())
+    nn.init.normal_(net.magnitude.bias)
+    expected = (start + net.magnitude.bias).exp()
+    torch.testing.assert_close(net(mel[None], start[None])[0], expected)
+    nn.init.constant_(net.magnitude.bias, 50.0)
+    assert float(net(mel[None], start[None]).max()) == pytest.approx(math.exp(8))
+
+
+def test_open_phases_are_noise_as_loud() -> None:
+    magnitude, phases = torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[[0.5, torch.nan, 4.0]]])
+    white = torch.tensor([[[9.0 + 0j, 0.5 - 1j, 9.0]]])
+    expected = [cmath.rect(1, 0.5), 1 - 2j, cmath.rect(3, 4)]
+    torch.testing.assert_close(phased(magnitude, phases, white), torch.tensor([[expected]]))
 
 
 def test_inversions_logarithm_is_floored() -> None:
@@ -83,19 +90,27 @@ def test_wave_is_one_hop_per_frame(frames: int) -> None:
 
 
 @torch.no_grad()
-def test_wave_is_what_is_certain_and_noise() -> None:
+def test_wave_is_the_magnitude_phased() -> None:
     net, mel = FreevNet(SMALL, MEL).eval(), random_mel()
-    for layer in (net.magnitude, net.share):
-        nn.init.normal_(layer.weight, 0, 0.1)
+    nn.init.normal_(net.magnitude.weight, 0, 0.1)
     start = log_linear_magnitude(mel, MEL, SMALL.inversion_updates)
-    certain, noise = net(mel[None], start[None])
+    magnitude, phases = net(mel[None], start[None]), phases_of(start, MEL)[None]
+    assert phases.isnan().any()
     player = Freev(net, torch.device("cpu"))
     for first in (0, 100):
         white = white_spectrum(white_wave(first, 9, MEL)[None], MEL)
-        expected = wave_from_spectrum(certain + noise * white, 2048, 512)[0]
+        expected = wave_from_spectrum(phased(magnitude, phases, white), 2048, 512)[0]
         assert torch.equal(player.wave(mel, first), expected)
         assert torch.equal(player.wave(mel, first), player.wave(mel, first))
     assert not torch.equal(player.wave(mel), expected)
+
+
+def test_phases_are_heard_where_whole_windows_were_played() -> None:
+    wave = torch.randn(12 * 512)
+    heard = phases_heard(wave, MEL)
+    assert heard.isnan().all(1).tolist() == [True] * 2 + [False] * 8 + [True] * 2
+    window = torch.hann_window(2048) * wave[4 * 512 - 768 : 4 * 512 + 1280]
+    torch.testing.assert_close(heard[4], torch.fft.rfft(window).angle())
 
 
 @pytest.mark.parametrize(("first", "frames"), [(0, 1), (10, 5), (60, 10), (64, 64), (127, 2)])

@@ -83,7 +83,7 @@ class Deaf(Vocoder):
     name: VocoderName = "freev"
     reach_frames = 3
 
-    def wave(self, log_mel: Tensor, _: int = 0, __: int = 0, /) -> Tensor:
+    def wave(self, log_mel: Tensor, *_: object) -> Tensor:
         return noise(len(log_mel))
 
 

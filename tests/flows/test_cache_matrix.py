@@ -86,7 +86,7 @@ SETTINGS: dict[str, Stages] = {
     **rows(VALIDATED, "griffinlim", "iterations momentum inversion_updates"),  # none is judged
     **rows(VALIDATED, "freev", "train"),  # from on to off: one player less
     **rows(FREEV, "freev", "channels hidden blocks learning_rate batch_segments segment_frames"),
-    **rows(FREEV, "freev", "stft_weight apart_weight inversion_updates steps evaluate_every_steps"),
+    **rows(FREEV, "freev", "stft_weight inversion_updates steps evaluate_every_steps"),
     **rows(VALIDATED, "hifigan", "train"),
     **rows(HIFIGAN, "hifigan", "upsample_rates upsample_kernels channels resblock_kernels"),
     **rows(HIFIGAN, "hifigan", "resblock_dilations mel_bands discriminator_divisor"),

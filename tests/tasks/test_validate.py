@@ -153,7 +153,8 @@ class Changed(Vocoder):
     """Another vocoder whose waves a subclass changes."""
 
     def __init__(self, inner: Vocoder):
-        self.inner, self.name, self.reach_frames = inner, inner.name, inner.reach_frames
+        self.inner, self.name = inner, inner.name
+        self.reach_frames, self.seam = inner.reach_frames, inner.seam
 
 
 def played_by(
@@ -172,8 +173,8 @@ def played_by(
 class Buzzing(Changed):
     """Another vocoder whose sounds repeat one frame of their own, at their level."""
 
-    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
-        wave = self.inner.wave(log_mel, first_frame, seed)
+    def wave(self, log_mel: Tensor, *drawn: Any) -> Tensor:
+        wave = self.inner.wave(log_mel, *drawn)
         frame = torch.randn(512, generator=torch.Generator().manual_seed(1))
         return frame.repeat(len(log_mel)) * wave.square().mean().sqrt()
 
@@ -191,8 +192,8 @@ def test_vocoder_that_buzzes_does_not_win_however_near(
 class Overdriven(Changed):
     """Another vocoder, cut off at a third of its peak."""
 
-    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
-        wave = self.inner.wave(log_mel, first_frame, seed)
+    def wave(self, log_mel: Tensor, *drawn: Any) -> Tensor:
+        wave = self.inner.wave(log_mel, *drawn)
         limit = float(wave.abs().max()) / 3
         return wave.clamp(-limit, limit)
 
@@ -210,8 +211,8 @@ def test_clipped_vocoder_is_red(
 class Wordless(Changed):
     """Another vocoder with one sample that is no number."""
 
-    def wave(self, log_mel: Tensor, first_frame: int = 0, seed: int = 0, /) -> Tensor:
-        wave = self.inner.wave(log_mel, first_frame, seed).clone()
+    def wave(self, log_mel: Tensor, *drawn: Any) -> Tensor:
+        wave = self.inner.wave(log_mel, *drawn).clone()
         wave[len(wave) // 2] = math.nan
         return wave
 
