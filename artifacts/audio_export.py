@@ -103,11 +103,13 @@ def encode(
         format=container.upper(),
         compression_level=COMPRESSION.get(container),
     )
-    with sound:
-        for start in range(0, wave.shape[0], BLOCK_FRAMES):
-            sound.write(wave[start : start + BLOCK_FRAMES])
-    if disk.refusal is not None:
-        raise disk.refusal
+    try:
+        with sound:
+            for start in range(0, wave.shape[0], BLOCK_FRAMES):
+                sound.write(wave[start : start + BLOCK_FRAMES])
+    finally:
+        if disk.refusal is not None:
+            raise disk.refusal
     if container == "wav" and bit_depth == 32:
         clear_peak_time(file)
     if container == "ogg":
@@ -129,11 +131,13 @@ class _Disk:
         self.refusal: OSError | None = None
 
     def write(self, data: bytes) -> int:
+        place = self.file.tell()
         try:
             self.file.write(data)
             self.file.flush()  # here, lest a seek do it
         except OSError as error:
             self.file, self.refusal = BytesIO(), error
+            self.file.seek(place + len(data))
         return len(data)
 
     def read(self, count: int) -> bytes:

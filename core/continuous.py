@@ -32,8 +32,9 @@ def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig, seed: int = 0
     Args:
         seed: of what the vocoder draws.
     """
-    frames, hop, reach = len(log_mel), mel.hop_samples, vocoder.reach_frames
+    frames, hop = len(log_mel), mel.hop_samples
     half = 0 if vocoder.seam == "same" else BLEND_FRAMES // 2
+    reach = max(vocoder.reach_frames, half)
     curve = rising(2 * half * hop, vocoder.seam)
     count = -(-frames // STRETCH_FRAMES)
     edges = [number * frames // count for number in range(count + 1)]

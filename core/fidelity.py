@@ -28,7 +28,7 @@ DECOY_BINS = (-8, -4, 4, 8)  # off the mirror's place, beyond the window's main 
 FOLD_MARGIN = 16  # bins next to a fold, whose windows and decoys overlap
 FLAT_SAMPLES = 4  # as many equal samples in a row are no crest
 HISS_HZ = 2_000.0  # above it few sounds have a pitch, and hiss is heard
-BUZZ_HOPS = 8  # compared with as many a hop later
+BUZZ_HOPS = 8  # compared with as many, some later
 MOST_BUZZ = 0.3  # sound copies have 0.1; a network that knows no chance 0.6 to 1
 
 
@@ -43,7 +43,7 @@ class Fidelity:
     above_20k_db: float  # of the energy above 20 kHz
     mirrored: float  # correlation of the fine structure with its mirror image
     flat_tops: float  # share of the copy's own samples that are cut flat, 0..1
-    buzz: float  # share of the highs that repeats with every frame; not below 0
+    buzz: float  # share of the highs that repeats within four frames; not below 0
 
 
 def fidelity(copy: Tensor, original: Tensor, mel: MelConfig) -> Fidelity:
@@ -112,29 +112,38 @@ def _mirrored(ours: Tensor, theirs: Tensor, fold: int) -> float:
 
 
 def repetition(wave: Tensor, mel: MelConfig) -> float:
-    """How alike a (T,) wave is to itself a frame later, above 2 kHz: 0 to 1.
+    """How alike a (T,) wave is to itself one frame later, or up to four, above 2 kHz: 0 to 1.
 
-    Hiss is not. Where a vocoder gives every frame of it the same phases it becomes a buzz at
-    the frames' rate, which no distance of magnitudes sees: it is as even as a mean.
+    Hiss is not. Where a vocoder gives every frame of it the same phases, or phases that come
+    round again, it becomes a buzz at the frames' rate or a quarter of it, which no distance of
+    magnitudes sees: it is as even as a mean.
 
     Returns:
         the mean correlation of stretches whose highs are within 60 dB of the loudest stretch,
-        if above 0; 0 for what has no such stretch.
+        at the lag where it is highest, if above 0; 0 for what has no such stretch.
     """
     hop, length = mel.hop_samples, BUZZ_HOPS * mel.hop_samples
-    if len(wave) < length + hop:
+    lags = range(hop, mel.fft_samples + 1, hop)
+    last = len(wave) - lags[-1]  # begins the latest stretch to compare with
+    if last < length:
         return 0.0
     spectrum = torch.fft.rfft(wave.double())
-    spectrum[: round(HISS_HZ * len(wave) / mel.sample_rate)] = 0
-    highs = torch.fft.irfft(spectrum, len(wave))
-    now, later = (one.unfold(0, length, length) for one in (highs[:-hop], highs[hop:]))
+    hertz = torch.arange(len(spectrum)) * (mel.sample_rate / len(wave))
+    rise = (2 * hertz / HISS_HZ - 1.5).clamp(0, 1)  # over half an octave: steeper would ring
+    highs = torch.fft.irfft(spectrum * rise.square() * (3 - 2 * rise), len(wave))
+    now = highs[:last].unfold(0, length, length)
     energy = now.square().sum(1)
-    loudest = wave[:-hop].double().unfold(0, length, length).square().sum(1).max()
+    loudest = wave[:last].double().unfold(0, length, length).square().sum(1).max()
     heard = energy > loudest * 10 ** (-RANGE_DB / 10)
     if not bool(heard.any()):
         return 0.0
-    alike = (now * later).sum(1) / (energy * later.square().sum(1)).sqrt().clamp_min(1e-12)
-    return max(0.0, float(alike[heard].mean()))
+
+    def alike(lag: int) -> float:
+        later = highs[lag : lag + last].unfold(0, length, length)
+        both = (energy * later.square().sum(1)).sqrt().clamp_min(1e-12)
+        return float(((now * later).sum(1) / both)[heard].mean())
+
+    return max(0.0, *map(alike, lags))
 
 
 def flat_tops(wave: Tensor) -> float:

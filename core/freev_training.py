@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from core.config import FreevConfig, MelConfig
 from core.device import mixed_precision
-from core.freev import FreevNet, log_linear_magnitude, phased, white_spectrum, white_wave
+from core.freev import FreevNet, carrier, log_linear_magnitude, white_spectrum, white_wave
 from core.losses import MrStft, mel_l1
 from core.mel import silence
-from core.phases import phases_of
 from core.spectral import wave_from_spectrum
 from core.training import Trainer, step_generator, step_seed, warm_cosine
 from core.vocoder_data import WavePair, draw_segments, drawn_pairs, segment, spread
@@ -68,8 +67,8 @@ class FreevTrainer(Trainer):
             segment(pair, 0, frames, mel.hop_samples, silence(mel))
             for pair in spread(held_out, HELD_OUT_SOUNDS)
         ]
-        self.judged_mels = torch.stack([m for m, _ in judged]).transpose(1, 2).to(device)
-        self.judged_waves = torch.stack([w for _, w in judged]).to(device)
+        self.judged_mels = torch.stack([m for m, _ in judged]).transpose(1, 2)
+        self.judged_waves = torch.stack([w for _, w in judged])
         self.judged_noise = white_wave(0, frames, mel).expand(len(judged), -1)
 
     def step(self, number: int) -> dict[str, Tensor]:
@@ -89,7 +88,7 @@ class FreevTrainer(Trainer):
         for group in optimizer.param_groups:
             group["lr"] = warm_cosine(number, self.steps, config.learning_rate)
         self.net.train()
-        parts = self._losses(log_mel.transpose(1, 2).to(self.device), wave.to(self.device), noise)
+        parts = self._losses(log_mel.transpose(1, 2), wave, noise)
         loss = self._weighted(parts)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -102,18 +101,17 @@ class FreevTrainer(Trainer):
         """The unweighted losses.
 
         Args:
-            log_mel: (B, F, M).
+            log_mel: (B, F, M) on the CPU, as the others.
             wave: (B, F * hop) the real one.
-            noise: (B, (F - 1) * hop + fft) white, on the CPU.
+            noise: (B, (F - 1) * hop + fft) white.
         """
-        mel = self.mel
-        with torch.no_grad():
-            start = log_linear_magnitude(log_mel, mel, self.config.inversion_updates)
-            phases = torch.stack([phases_of(one, mel) for one in start.cpu()]).to(self.device)
-            white = white_spectrum(noise.to(self.device), mel)
-        with mixed_precision(self.device):
-            magnitude = self.net(log_mel, start)
-        spectrum = phased(magnitude, phases, white)
+        mel, device = self.mel, self.device
+        start = log_linear_magnitude(log_mel, mel, self.config.inversion_updates)
+        whites = white_spectrum(noise, mel)
+        carriers = [carrier(*one, mel) for one in zip(start, whites, strict=True)]
+        with mixed_precision(device):
+            magnitude = self.net(log_mel.to(device), start.to(device))
+        spectrum, wave = magnitude * torch.stack(carriers).to(device), wave.to(device)
         played = wave_from_spectrum(spectrum, mel.fft_samples, mel.hop_samples)
         return {"mel_l1": mel_l1(played, wave, mel), "mr_stft": self.mr_stft(played, wave)}
 

@@ -66,7 +66,7 @@ class GriffinLim(Vocoder):
     """Griffin-Lim from seeded random phases."""
 
     name: VocoderName = "griffinlim"
-    reach_frames = 16  # all frames' phases hang on all others', but less and less
+    reach_frames = 16  # its phases hang on all others, but less and less
     seam: Seam = "unlike"
 
     def __init__(self, config: GriffinLimConfig, mel: MelConfig):

@@ -3,7 +3,7 @@
 What a network plays does not quite have the mel that it was given: it misses levels, and
 where the phases of neighbouring frames disagree, adding them up takes energy away. A round
 hears the wave, holds its mel against the wanted one, band by band and frame by frame, and
-plays the same spectrum with the difference as its gain. Phases stay the network's own.
+plays the same spectrum with the difference as its gain. Phases stay as they are.
 """
 
 from torch import Tensor

@@ -2,18 +2,19 @@
 
 Under a window that is nearly a Gaussian, how fast a spectrum's phase turns from frame to frame
 can be read off the slope of its log magnitude from bin to bin, and the other way round. The
-slopes are added up along a path that goes from the loudest bin to its loudest neighbour, and so
-on: a partial keeps its pitch from frame to frame, and a stroke stays a stroke.
+slopes are added up along the ridges: a held tone keeps its pitch, a stroke stays a stroke.
 
-    bins   . . . .       the phase of X is known; of all neighbours of known bins the
-           . 2 1 .       loudest is the next, from X to 1 across bins and from there
-           . X o .       to 2 across frames
+    bins   . c . .       a is known: its neighbours b, c and d follow from it and are known
+           b a d .       too; then those of the loudest known bin whose neighbours are not
+           . e . .
              frames
 
-Quiet bins are left open: their magnitude is what windows and filters smear, or hiss, and
-phases that fit it are no better than chance.
+One tone, or one stroke, bends the log magnitude by a fixed amount, tones across bins and
+strokes across frames. The mel of a hiss is an average and bends less; integrated, its phases
+make a train of pulses, one in every frame. There phases are left open.
 
-Source: Průša, Balazs & Søndergaard 2017, arXiv:1609.00291.
+Source: Průša, Balazs & Søndergaard 2017, arXiv:1609.00291; of the bend, the Cauchy-Riemann
+equations that their eq. 10 and 11 are.
 """
 
 import heapq
@@ -22,51 +23,44 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import maximum_filter1d
 from torch import Tensor
 
 from core.compiled import compiled
 from core.config import MelConfig
 
 GAUSSIAN = 0.25645  # times a Hann window's length squared: the Gaussian nearest to it (ibid.)
-QUIET = math.log(1e-3)  # a bin 60 dB below the loudest
+LEAST_BEND = 0.3  # of a single tone's: a hiss's is below in all of five bins, a tone's in none
+BEND_BINS = 5
 
 Doubles = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 @compiled
-def _integrate(turn: Doubles, slope: Doubles, level: Doubles, phase: Doubles, open_: Flags) -> None:
-    """Fill in the phase of every open bin; all but `phase` and `open_` stay as they are.
+def _integrate(turn: Doubles, slope: Doubles, level: Doubles, phase: Doubles) -> None:
+    """Replace every NaN in `phase`, of which one at least is a number.
 
     Args:
-        turn, slope: (F, K) phase's change from one frame, and from one bin, to the next.
-        level: (F, K) what goes first.
-        phase: (F, K) known where a bin is neither open nor to be left alone.
-        open_: (F, K) where the phase is to be found.
+        turn, slope: (F, K) how much more the next frame's, and the next bin's, phase is.
+        level: (F, K) the louder, the earlier.
+        phase: (F, K), changed in place.
     """
     frames, bins = level.shape
-    heap = [(0.0, 0, 0)]
+    heap = [(0.0, 0, 0)]  # tells numba what is in it
     heap.pop()
     for t in range(frames):
         for k in range(bins):
             if math.isfinite(phase[t, k]):
                 heapq.heappush(heap, (-level[t, k], t, k))
-    for first in np.argsort(-level.ravel()):
-        if not heap:
-            t, k = first // bins, first % bins
-            if open_[t, k]:  # the loudest that nothing leads to: it may begin anywhere
-                phase[t, k], open_[t, k] = 0.0, False
-                heapq.heappush(heap, (-level[t, k], t, k))
-        while heap:
-            _, t, k = heapq.heappop(heap)
-            for dt, dk in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                u, j = t + dt, k + dk
-                if 0 <= u < frames and 0 <= j < bins and open_[u, j]:
-                    along_t = dt * (turn[t, k] + turn[u, j]) / 2
-                    along_k = dk * (slope[t, k] + slope[u, j]) / 2
-                    phase[u, j] = phase[t, k] + along_t + along_k
-                    open_[u, j] = False
-                    heapq.heappush(heap, (-level[u, j], u, j))
+    while heap:
+        _, t, k = heapq.heappop(heap)
+        for dt, dk in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            u, j = t + dt, k + dk
+            if 0 <= u < frames and 0 <= j < bins and not math.isfinite(phase[u, j]):
+                along_t = dt * (turn[t, k] + turn[u, j]) / 2
+                along_k = dk * (slope[t, k] + slope[u, j]) / 2
+                phase[u, j] = phase[t, k] + along_t + along_k
+                heapq.heappush(heap, (-level[u, j], u, j))
 
 
 def phases_of(log_magnitude: Tensor, mel: MelConfig, known: Tensor | None = None) -> Tensor:
@@ -74,23 +68,28 @@ def phases_of(log_magnitude: Tensor, mel: MelConfig, known: Tensor | None = None
 
     Args:
         log_magnitude: (F, bins) on the CPU, natural log, framed as core.spectral frames.
-        known: (F', bins), F' <= F, phases of the first frames; NaN where they are open too.
+        known: (F', bins), F' <= F, phases of the first frames; NaN where they are not known.
     Returns:
-        (F, bins) float32 in radians; NaN where the magnitude is 60 dB below the loudest.
+        (F, bins) float32 in radians; NaN where they are open.
     """
-    level = log_magnitude.double().numpy()
+    level = np.ascontiguousarray(log_magnitude.double().numpy())
     frames, bins = level.shape
     hop, fft = mel.hop_samples, mel.fft_samples
-    stretch = hop * fft / (GAUSSIAN * fft**2)
-    padded = np.pad(level, 1, mode="edge")
-    across_bins = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
-    across_frames = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
+    aspect = hop * fft / (GAUSSIAN * fft**2)  # of a frame to a bin, in the Gaussian's own measure
+    # A real wave's spectrum is mirrored about its first and its last bin.
+    padded = np.pad(np.pad(level, ((1, 1), (0, 0)), mode="edge"), ((0, 0), (1, 1)), mode="reflect")
+    below, above = padded[1:-1, :-2], padded[1:-1, 2:]
+    before, after = padded[:-2, 1:-1], padded[2:, 1:-1]
     own = 2 * np.pi * (hop * np.arange(bins) % fft) / fft  # what a bin's own pitch turns by
-    turn, slope = stretch * across_bins + own, -across_frames / stretch - np.pi
+    turn = own + aspect * (above - below) / 2
+    slope = -np.pi - (after - before) / 2 / aspect  # a stroke in the middle of the window: -pi
     phase = np.full((frames, bins), np.nan)
-    open_ = level > level.max() + QUIET
     if known is not None:
-        phase[: len(known)] = np.where(open_[: len(known)], known.double().numpy(), np.nan)
-        open_ &= ~np.isfinite(phase)
-    _integrate(turn, slope, level, phase, open_)
+        phase[: len(known)] = known.double().numpy()
+    if not np.isfinite(phase).any():
+        phase.flat[level.argmax()] = 0.0
+    _integrate(turn, slope, level, phase)
+    bend = aspect * (2 * level - above - below) + (2 * level - after - before) / aspect
+    bend /= 2 * np.pi * hop / fft
+    phase[maximum_filter1d(bend, BEND_BINS, axis=1) < LEAST_BEND] = np.nan
     return torch.from_numpy(np.remainder(phase, 2 * np.pi)).float()

@@ -102,11 +102,12 @@ def test_a_failed_write_leaves_the_old_file(
 @pytest.mark.parametrize(
     ("container", "bit_depth"), [("wav", 24), ("wav", 32), ("flac", 16), ("ogg", 24), ("mp3", 24)]
 )
-def test_a_disk_that_does_not_take_the_last_byte_is_an_error(
-    tmp_path: Path, container: Container, bit_depth: BitDepth
+@pytest.mark.parametrize("taken", [0.0, 0.5, 1.0])
+def test_a_disk_that_does_not_take_every_byte_is_an_error(
+    tmp_path: Path, container: Container, bit_depth: BitDepth, taken: float
 ) -> None:
     write_audio(tmp_path / "a", WAVE, 48_000, container, bit_depth)
-    size = (tmp_path / "a").stat().st_size
+    size = max(2, round(taken * (tmp_path / "a").stat().st_size))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, before[1]))
     try:

@@ -1,6 +1,5 @@
 """FreeV before training: it starts from the inversion, and keeps lengths."""
 
-import cmath
 import math
 
 import pytest
@@ -8,18 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from core.config import FreevConfig, MelConfig
+from core.fidelity import repetition
 from core.freev import (
     LEAST_MAGNITUDE,
     DepthwiseFrames,
     Freev,
     FreevNet,
+    carrier,
     log_linear_magnitude,
-    phased,
     phases_heard,
     white_spectrum,
     white_wave,
 )
 from core.griffinlim import linear_magnitude
+from core.mel import log_mel
+from core.mel_matching import MelMatched
 from core.phases import phases_of
 from core.spectral import wave_from_spectrum
 
@@ -54,11 +56,18 @@ def test_magnitude_starts_as_the_inversions_and_is_corrected_bin_by_bin() -> Non
     assert float(net(mel[None], start[None]).max()) == pytest.approx(math.exp(8))
 
 
-def test_open_phases_are_noise_as_loud() -> None:
-    magnitude, phases = torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[[0.5, torch.nan, 4.0]]])
-    white = torch.tensor([[[9.0 + 0j, 0.5 - 1j, 9.0]]])
-    expected = [cmath.rect(1, 0.5), 1 - 2j, cmath.rect(3, 4)]
-    torch.testing.assert_close(phased(magnitude, phases, white), torch.tensor([[expected]]))
+def test_a_carrier_has_phases_where_a_tone_is_and_noise_beside() -> None:
+    tone = 0.5 * torch.sin(2 * math.pi * 1000.0 * torch.arange(40 * 512) / 44_100)
+    mel = log_mel(tone[None], MEL)[0].T
+    start = log_linear_magnitude(mel, MEL, 8)
+    white = torch.full((40, 1025), 7j)
+    found, phases = carrier(start, white, MEL), phases_of(start, MEL)
+    noise = found == 7j
+    assert torch.equal(noise, phases.isnan())
+    torch.testing.assert_close(found[~noise], torch.polar(torch.ones(()), phases[~noise]))
+    middle = round(1000 * 2048 / 44_100)
+    assert not noise[5:-5, middle - 1 : middle + 2].any()
+    assert float(noise[5:-5, 4 * middle :].float().mean()) > 0.9
 
 
 def test_inversions_logarithm_is_floored() -> None:
@@ -90,19 +99,49 @@ def test_wave_is_one_hop_per_frame(frames: int) -> None:
 
 
 @torch.no_grad()
-def test_wave_is_the_magnitude_phased() -> None:
+def test_wave_is_the_magnitude_on_its_carrier() -> None:
     net, mel = FreevNet(SMALL, MEL).eval(), random_mel()
     nn.init.normal_(net.magnitude.weight, 0, 0.1)
     start = log_linear_magnitude(mel, MEL, SMALL.inversion_updates)
-    magnitude, phases = net(mel[None], start[None]), phases_of(start, MEL)[None]
-    assert phases.isnan().any()
-    player = Freev(net, torch.device("cpu"))
-    for first in (0, 100):
-        white = white_spectrum(white_wave(first, 9, MEL)[None], MEL)
-        expected = wave_from_spectrum(phased(magnitude, phases, white), 2048, 512)[0]
-        assert torch.equal(player.wave(mel, first), expected)
-        assert torch.equal(player.wave(mel, first), player.wave(mel, first))
-    assert not torch.equal(player.wave(mel), expected)
+    player, before = Freev(net, torch.device("cpu")), torch.randn(6 * 512)
+    for first, seed, heard in ((0, 0, None), (100, 0, None), (0, 1, None), (0, 0, before)):
+        white = white_spectrum(white_wave(first, 9, MEL, seed)[None], MEL)[0]
+        known = None if heard is None else phases_heard(heard, MEL)
+        played = net(mel[None], start[None]) * carrier(start, white, MEL, known)
+        expected = wave_from_spectrum(played, 2048, 512)[0]
+        assert torch.equal(player.wave(mel, first, seed, heard), expected)
+        assert torch.equal(player.wave(mel), expected) == ((first, seed, heard) == (0, 0, None))
+
+
+@torch.no_grad()
+def test_magnitude_hangs_on_no_more_than_the_frames_within_reach() -> None:
+    torch.manual_seed(0)
+    net, mel = FreevNet(FreevConfig(channels=16, hidden=32, blocks=3), MEL), random_mel(60)
+    nn.init.normal_(net.magnitude.weight)
+    reach = Freev(net, torch.device("cpu")).reach_frames
+    changed = mel.clone()
+    changed[30] += 1
+    levels = torch.zeros(1, 60, 1025)
+    apart = (net(mel[None], levels) != net(changed[None], levels))[0].any(1).nonzero()[:, 0]
+    assert (int(apart.min()), int(apart.max())) == (20, 40)  # 3 blocks of 3, and the entry's 1
+    assert reach >= 10 + 2  # and the windows'
+
+
+def test_a_held_tone_keeps_its_pitch_and_hiss_is_hiss() -> None:
+    player = MelMatched(Freev(FreevNet(SMALL, MEL), torch.device("cpu")), MEL, 1.0)
+    time = torch.arange(120 * 512) / 44_100
+    tone = 0.3 * torch.sin(2 * math.pi * 700.0 * time)
+    wave = player.wave(log_mel(tone[None], MEL)[0].T)[5120:-5120]
+    power = torch.fft.rfft(wave * torch.hann_window(len(wave))).abs().square()
+    hertz = torch.arange(len(power)) * 44_100 / len(wave)
+    assert float(hertz[power.argmax()]) == pytest.approx(700, abs=5)
+    assert float(power[(hertz - 700).abs() < 15].sum() / power.sum()) > 0.8
+    even = log_mel(0.1 * torch.randn(1, 120 * 512), MEL)[0].mean(1).expand(120, -1)
+    hiss = player.wave(even)
+    assert repetition(hiss, MEL) < 0.1
+    pieces = hiss.view(-1, 512)
+    kurtosis = pieces.pow(4).mean(1) / pieces.square().mean(1).square()
+    assert float(kurtosis.mean()) == pytest.approx(3, abs=0.3)  # a normal distribution's
 
 
 def test_phases_are_heard_where_whole_windows_were_played() -> None:

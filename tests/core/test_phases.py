@@ -56,15 +56,31 @@ def test_a_stroke_stays_a_stroke() -> None:
     assert float(energy[middle - 16 : middle + 17].sum() / energy.sum()) > 0.8
 
 
-def test_bins_60_db_below_the_loudest_are_left_open() -> None:
-    magnitude = torch.rand(9, 1025, generator=torch.Generator().manual_seed(0)).log() * 3
-    phases = phases_of(magnitude, MEL)
-    quiet = magnitude <= magnitude.max() - math.log(1000)
-    assert 0 < int(quiet.sum()) < quiet.numel()
-    assert torch.equal(phases.isnan(), quiet)
-    known = phases[~quiet]
+@pytest.mark.parametrize("sharpness", [0.5, 2.0])
+def test_what_bends_as_little_as_hiss_is_left_open(sharpness: float) -> None:
+    # A tone's own magnitude to a power: 0.5 bends half as much, 0.1 a tenth.
+    log_magnitude = sharpness * level(tone(1000.0))
+    middle = round(1000 * 2048 / RATE)
+    ridge = slice(middle - 1, middle + 2)
+    assert phases_of(log_magnitude, MEL)[5:-5, ridge].isfinite().all()
+    assert phases_of(0.1 * log_magnitude, MEL)[5:-5, ridge].isnan().all()
+    assert phases_of(torch.zeros(9, 1025), MEL).isnan().all()
+
+
+def test_phases_are_told_as_angles_from_0_on() -> None:
+    phases = phases_of(level(tone(440.0)), MEL)
+    known = phases[phases.isfinite()]
     assert float(known.min()) >= 0
-    assert float(known.max()) <= 2 * math.pi
+    assert float(known.max()) <= 2 * math.pi + 1e-6
+
+
+def test_a_fading_tone_keeps_its_pitch_far_below_its_attack() -> None:
+    wave = tone(700.0, 200)
+    wave *= 10 ** (-torch.arange(len(wave)) / len(wave) * 80 / 20)  # by 80 dB
+    found = again(wave)[-40 * 512 : -5 * 512]
+    power = torch.fft.rfft(found * torch.hann_window(len(found))).abs().square()
+    hertz = torch.arange(len(power)) * RATE / len(found)
+    assert float(power[(hertz - 700).abs() < 20].sum() / power.sum()) > 0.9
 
 
 def test_what_is_known_stays_and_leads_on() -> None:
@@ -87,4 +103,6 @@ def test_what_is_known_stays_and_leads_on() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_the_shortest_sounds_have_phases(frames: int) -> None:
-    assert phases_of(torch.zeros(frames, 1025), MEL).isfinite().all()
+    found = phases_of(level(tone(440.0))[10 : 10 + frames], MEL)
+    assert found.shape == (frames, 1025)
+    assert found[:, round(440 * 2048 / RATE)].isfinite().all()
