@@ -123,27 +123,26 @@ def repetition(wave: Tensor, mel: MelConfig) -> float:
         at the lag where it is highest, if above 0; 0 for what has no such stretch.
     """
     hop, length = mel.hop_samples, BUZZ_HOPS * mel.hop_samples
-    lags = range(hop, mel.fft_samples + 1, hop)
-    last = len(wave) - lags[-1]  # begins the latest stretch to compare with
-    if last < length:
+    lags = range(hop, min(mel.fft_samples, len(wave) - length) + 1, hop)
+    if not lags:
         return 0.0
     spectrum = torch.fft.rfft(wave.double())
     hertz = torch.arange(len(spectrum)) * (mel.sample_rate / len(wave))
     rise = (2 * hertz / HISS_HZ - 1.5).clamp(0, 1)  # over half an octave: steeper would ring
     highs = torch.fft.irfft(spectrum * rise.square() * (3 - 2 * rise), len(wave))
-    now = highs[:last].unfold(0, length, length)
+    return max(0.0, *(_alike(highs, wave, lag, length) for lag in lags))
+
+
+def _alike(highs: Tensor, wave: Tensor, lag: int, length: int) -> float:
+    """Mean correlation of stretches of a wave's highs with those `lag` samples later."""
+    now, later = (one.unfold(0, length, length) for one in (highs[:-lag], highs[lag:]))
     energy = now.square().sum(1)
-    loudest = wave[:last].double().unfold(0, length, length).square().sum(1).max()
+    loudest = wave[:-lag].double().unfold(0, length, length).square().sum(1).max()
     heard = energy > loudest * 10 ** (-RANGE_DB / 10)
     if not bool(heard.any()):
         return 0.0
-
-    def alike(lag: int) -> float:
-        later = highs[lag : lag + last].unfold(0, length, length)
-        both = (energy * later.square().sum(1)).sqrt().clamp_min(1e-12)
-        return float(((now * later).sum(1) / both)[heard].mean())
-
-    return max(0.0, *map(alike, lags))
+    both = (energy * later.square().sum(1)).sqrt().clamp_min(1e-12)
+    return float(((now * later).sum(1) / both)[heard].mean())
 
 
 def flat_tops(wave: Tensor) -> float:
