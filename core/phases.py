@@ -18,7 +18,6 @@ equations that their eq. 10 and 11 are.
 """
 
 import heapq
-import math
 
 import numpy as np
 import numpy.typing as npt
@@ -34,15 +33,17 @@ LEAST_BEND = 0.3  # of a single tone's: a hiss's is below in all of five bins, a
 BEND_BINS = 5
 
 Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 @compiled
-def _integrate(turn: Doubles, slope: Doubles, level: Doubles, phase: Doubles) -> None:
-    """Replace every NaN in `phase`, of which one at least is a number.
+def _integrate(turn: Doubles, slope: Doubles, level: Doubles, known: Flags, phase: Doubles) -> None:
+    """Fill in the phases that are not known, of which one at least is.
 
     Args:
         turn, slope: (F, K) how much more the next frame's, and the next bin's, phase is.
         level: (F, K) the louder, the earlier.
+        known: (F, K); all are in the end.
         phase: (F, K), changed in place.
     """
     frames, bins = level.shape
@@ -50,16 +51,16 @@ def _integrate(turn: Doubles, slope: Doubles, level: Doubles, phase: Doubles) ->
     heap.pop()
     for t in range(frames):
         for k in range(bins):
-            if math.isfinite(phase[t, k]):
+            if known[t, k]:
                 heapq.heappush(heap, (-level[t, k], t, k))
     while heap:
         _, t, k = heapq.heappop(heap)
         for dt, dk in ((1, 0), (-1, 0), (0, 1), (0, -1)):
             u, j = t + dt, k + dk
-            if 0 <= u < frames and 0 <= j < bins and not math.isfinite(phase[u, j]):
+            if 0 <= u < frames and 0 <= j < bins and not known[u, j]:
                 along_t = dt * (turn[t, k] + turn[u, j]) / 2
                 along_k = dk * (slope[t, k] + slope[u, j]) / 2
-                phase[u, j] = phase[t, k] + along_t + along_k
+                phase[u, j], known[u, j] = phase[t, k] + along_t + along_k, True
                 heapq.heappush(heap, (-level[u, j], u, j))
 
 
@@ -72,6 +73,8 @@ def phases_of(log_magnitude: Tensor, mel: MelConfig, known: Tensor | None = None
     Returns:
         (F, bins) float32 in radians; NaN where they are open.
     """
+    if not log_magnitude.isfinite().all():  # a damaged model's
+        return torch.full_like(log_magnitude, torch.nan)
     level = np.ascontiguousarray(log_magnitude.double().numpy())
     frames, bins = level.shape
     hop, fft = mel.hop_samples, mel.fft_samples
@@ -86,9 +89,11 @@ def phases_of(log_magnitude: Tensor, mel: MelConfig, known: Tensor | None = None
     phase = np.full((frames, bins), np.nan)
     if known is not None:
         phase[: len(known)] = known.double().numpy()
-    if not np.isfinite(phase).any():
-        phase.flat[level.argmax()] = 0.0
-    _integrate(turn, slope, level, phase)
+    begun = np.isfinite(phase)
+    if not begun.any():
+        loudest = level.argmax()
+        phase.flat[loudest], begun.flat[loudest] = 0.0, True
+    _integrate(turn, slope, level, begun, phase)
     bend = aspect * (2 * level - above - below) + (2 * level - after - before) / aspect
     bend /= 2 * np.pi * hop / fft
     phase[maximum_filter1d(bend, BEND_BINS, axis=1) < LEAST_BEND] = np.nan

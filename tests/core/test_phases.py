@@ -106,3 +106,8 @@ def test_the_shortest_sounds_have_phases(frames: int) -> None:
     found = phases_of(level(tone(440.0))[10 : 10 + frames], MEL)
     assert found.shape == (frames, 1025)
     assert found[:, round(440 * 2048 / RATE)].isfinite().all()
+
+
+@pytest.mark.parametrize("level", [math.nan, math.inf, -math.inf])
+def test_a_magnitude_that_is_no_number_has_no_phases(level: float) -> None:
+    assert phases_of(torch.full((3, 1025), level), MEL).isnan().all()
