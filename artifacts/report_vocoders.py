@@ -32,8 +32,8 @@ _FIGURES = (
     _Figure("mirrored", "mirror", "{:+.2f}", "how much the highs are a mirror image of the "
             "lows (imaging), less the original's; images at -20 dB give 0.2"),
     _Figure("flat_tops", "clipped", "{:.2%}", "share of samples that are cut flat"),
-    _Figure("buzz", "buzz", "{:+.2f}", "how much hiss above 2 kHz repeats with every frame, a "
-            "buzz at 86 Hz; less the original's"),
+    _Figure("buzz", "buzz", "{:+.2f}", "how much hiss above 2 kHz repeats within four frames, a "
+            "buzz at 22 to 86 Hz; less the original's"),
     _Figure("bands_off", "pitch", "{:+.0f}", "mel bands too high, 3 % of frequency each"),
     _Figure("samples_off", "length", "{:+.0f}", "samples too long at 48 kHz, the worst copy"),
 )  # fmt: skip
