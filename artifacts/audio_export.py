@@ -1,7 +1,6 @@
 """Sounds going out: WAV, FLAC, OGG and MP3, equal bytes from equal samples."""
 
 import zlib
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -89,6 +88,8 @@ def encode(
 ) -> None:
     """Write the sound to a new file, open to write and to read.
 
+    Args:
+        wave: (T,) or (T, C), contiguous.
     Raises:
         OSError: the disk refuses.
     """
@@ -106,7 +107,8 @@ def encode(
     try:
         with sound:
             for start in range(0, wave.shape[0], BLOCK_FRAMES):
-                sound.write(wave[start : start + BLOCK_FRAMES])
+                if disk.refusal is None:
+                    sound.write(wave[start : start + BLOCK_FRAMES])
     finally:
         if disk.refusal is not None:
             raise disk.refusal
@@ -120,34 +122,40 @@ class _Disk:
     """A file for libsndfile, which does not say why a disk refuses.
 
     Where a FLAC, OGG or MP3 ends it does not even say that: a full disk left cut-off files
-    behind. So it never hears of a refusal; that is kept, and the rest goes to memory.
+    behind. So it never hears of a refusal; that is kept, and what it writes from then on
+    goes nowhere.
 
     Attributes:
-        refusal: the first error.
+        refusal: the first error, or whatever else broke in, as Ctrl-C does.
     """
 
     def __init__(self, file: BinaryIO):
         self.file = file
-        self.refusal: OSError | None = None
+        self.refusal: BaseException | None = None
+        self.place = 0  # where libsndfile believes it is, from the refusal on
 
     def write(self, data: bytes) -> int:
-        place = self.file.tell()
-        try:
-            self.file.write(data)
-            self.file.flush()  # here, lest a seek do it
-        except OSError as error:
-            self.file, self.refusal = BytesIO(), error
-            self.file.seek(place + len(data))
+        if self.refusal is None:
+            self.place = self.file.tell()
+            try:
+                self.file.write(data)
+                self.file.flush()  # here, lest a seek do it
+            except BaseException as error:  # noqa: BLE001  # a callback of C's may raise nothing
+                self.refusal = error
+        self.place += len(data)
         return len(data)
 
     def read(self, count: int) -> bytes:
-        return self.file.read(count)
+        return self.file.read(count) if self.refusal is None else bytes(count)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
+        if self.refusal is None:
+            return self.file.seek(offset, whence)
+        self.place = offset if whence == 0 else self.place + offset
+        return self.place
 
     def tell(self) -> int:
-        return self.file.tell()
+        return self.file.tell() if self.refusal is None else self.place
 
 
 def _check_fits(container: Container, sample_rate: int, channels: int) -> None:

@@ -42,7 +42,9 @@ class Model:
             self.longest_frames = int(self.manifest["sizes"]["longest_code_frames"])
             self.temperature = float(self.manifest["sizes"]["natural_temperature"])
             self.name = str(self.manifest["name"])
-        except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
+        except ConfigError as error:
+            raise PackageError(f"{path.name}: {printable(str(error))}") from error
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PackageError(
                 f"{path.name} lacks what a model needs ({printable(str(error))}); "
                 "get the file again"

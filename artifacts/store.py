@@ -190,7 +190,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file, to write and read, that takes the path's place once the block has ended well."""
+    """A new file, to write and read, that takes the path's place once the block has ended well.
+
+    Raises:
+        OSError: the disk refuses; the path is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}.part")  # not mkstemp's: its files are the owner's
     try:

@@ -29,6 +29,8 @@ BLEND_FRAMES = 16  # 0.19 s
 def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig, seed: int = 0) -> Iterator[Wave]:
     """(F, M) log mel of any length -> pieces in order, F * hop float32 samples together.
 
+    They are to be left as they are: the next one goes on from them.
+
     Args:
         seed: of what the vocoder draws.
     """

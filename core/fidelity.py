@@ -29,7 +29,7 @@ FOLD_MARGIN = 16  # bins next to a fold, whose windows and decoys overlap
 FLAT_SAMPLES = 4  # as many equal samples in a row are no crest
 HISS_HZ = 2_000.0  # above it few sounds have a pitch, and hiss is heard
 BUZZ_HOPS = 8  # compared with as many, some later
-MOST_BUZZ = 0.3  # sound copies have 0.1; a network that knows no chance 0.6 to 1
+MOST_BUZZ = 0.3  # good copies have 0.1 at most; networks that know no chance 0.6 to 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fidelity(copy: Tensor, original: Tensor, mel: MelConfig) -> Fidelity:
         10 * math.log10((highs[0] + HIGH_FLOOR) / (highs[1] + HIGH_FLOOR)),
         max(_mirrored(ours, theirs, fold) for fold in FOLDS),
         flat_tops(copy),
-        max(0.0, repetition(copy, mel) - repetition(original, mel)),
+        _buzz(copy, original, mel),
     )
 
 
@@ -111,26 +111,32 @@ def _mirrored(ours: Tensor, theirs: Tensor, fold: int) -> float:
     return mirror_correlation(ours, fold) - max(0.0, mirror_correlation(theirs, fold))
 
 
-def repetition(wave: Tensor, mel: MelConfig) -> float:
-    """How alike a (T,) wave is to itself one frame later, or up to four, above 2 kHz: 0 to 1.
+def repetitions(wave: Tensor, mel: MelConfig) -> list[float]:
+    """How alike a (T,) wave is to itself one frame later, two, three and four, above 2 kHz.
 
     Hiss is not. Where a vocoder gives every frame of it the same phases, or phases that come
     round again, it becomes a buzz at the frames' rate or a quarter of it, which no distance of
     magnitudes sees: it is as even as a mean.
 
     Returns:
-        the mean correlation of stretches whose highs are within 60 dB of the loudest stretch,
-        at the lag where it is highest, if above 0; 0 for what has no such stretch.
+        for every lag that leaves a stretch to compare, the mean correlation of stretches whose
+        highs are within 60 dB of the loudest stretch; 0 for what has no such stretch.
     """
     hop, length = mel.hop_samples, BUZZ_HOPS * mel.hop_samples
     lags = range(hop, min(mel.fft_samples, len(wave) - length) + 1, hop)
     if not lags:
-        return 0.0
+        return []
     spectrum = torch.fft.rfft(wave.double())
     hertz = torch.arange(len(spectrum)) * (mel.sample_rate / len(wave))
-    rise = (2 * hertz / HISS_HZ - 1.5).clamp(0, 1)  # over half an octave: steeper would ring
+    rise = (2 * hertz / HISS_HZ - 1.5).clamp(0, 1)  # from 1.5 to 2.5 kHz: steeper would ring
     highs = torch.fft.irfft(spectrum * rise.square() * (3 - 2 * rise), len(wave))
-    return max(0.0, *(_alike(highs, wave, lag, length) for lag in lags))
+    return [_alike(highs, wave, lag, length) for lag in lags]
+
+
+def _buzz(copy: Tensor, original: Tensor, mel: MelConfig) -> float:
+    """The copy's repetition less the original's, where that is most."""
+    ours, theirs = repetitions(copy, mel), repetitions(original, mel)
+    return max([0.0, *(one - max(0.0, other) for one, other in zip(ours, theirs, strict=False))])
 
 
 def _alike(highs: Tensor, wave: Tensor, lag: int, length: int) -> float:

@@ -120,7 +120,7 @@ def carrier(
     Args:
         log_magnitude: (F, bins) on the CPU.
         white: (F, bins) complex spectrum of white noise.
-        known: see core.phases.phases_of.
+        known: (F', bins) phases of the first frames, as core.phases.phases_of takes them.
     Returns:
         (F, bins) complex, of mean power 1.
     """
@@ -180,7 +180,7 @@ class Freev(Vocoder):
 
 
 def phases_heard(wave: Tensor, mel: MelConfig) -> Tensor:
-    """(F * hop,) -> (F, bins) phases; NaN in the frames that look beyond the wave's ends."""
+    """(F * hop,), F at least 2, -> (F, bins); NaN in the frames that look beyond its ends."""
     phases = spectrum(wave[None], mel.fft_samples, mel.hop_samples)[0].angle()
     beyond = -(-(mel.fft_samples - mel.hop_samples) // (2 * mel.hop_samples))
     phases[:beyond] = phases[len(phases) - beyond :] = torch.nan

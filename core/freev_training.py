@@ -104,6 +104,8 @@ class FreevTrainer(Trainer):
             log_mel: (B, F, M) on the CPU, as the others.
             wave: (B, F * hop) the real one.
             noise: (B, (F - 1) * hop + fft) white.
+        Returns:
+            () each, by name.
         """
         mel, device = self.mel, self.device
         start = log_linear_magnitude(log_mel, mel, self.config.inversion_updates)

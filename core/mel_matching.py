@@ -43,7 +43,7 @@ class MelMatched(Vocoder):
     """Another vocoder, its waves matched to the mels it is given.
 
     Args:
-        inner: a network; what it plays hangs on frames within its reach.
+        inner: what plays.
         most_nats: see mel_matched.
     """
 

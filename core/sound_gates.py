@@ -87,8 +87,8 @@ def copy_gates(found: Measured, best: VocoderName) -> dict[GateName, Gate]:
             buzz,
             MOST_BUZZ,
             f"{first} plays hiss as hiss.",
-            f"{first} plays hiss as a buzz at the rate of its frames, 86 Hz, so {best} plays "
-            "instead. Train longer (--preset standard).",
+            f"{first} plays hiss as a buzz at the rate of its frames, 86 Hz, or a part of it, so "
+            f"{best} plays instead. If you trained HiFi-GAN, train it longer (hifigan.steps=).",
         ),
     }
 

@@ -36,6 +36,6 @@ class Vocoder(ABC):
             first_frame: where in the whole sound the mel begins; what a vocoder draws hangs
                 on the place, so that stretches of a sound fit together,
             seed: and on this, so that two sounds have not the same hiss.
-            before: (F' * hop_samples,) what has been played of the first F' frames, for phases
-                to go on from.
+            before: (F' * hop_samples,) what has been played of the first F' frames, at least 2,
+                for phases to go on from.
         """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core import continuous
+from core import continuous, freev
 from core.audio import Wave, joined
 from core.config import FreevConfig, GriffinLimConfig, HifiganConfig, MelConfig, VocoderName
 from core.continuous import wave_pieces
@@ -65,6 +65,18 @@ def test_network_in_stretches_equals_the_whole(name: str, frames: int) -> None:
     vocoder, mel = networks()[name], noise_mel(frames)
     whole = vocoder.wave(mel).numpy()
     assert np.abs(long_wave(vocoder, mel) - whole).max() < 1e-5 * np.abs(whole).max()
+
+
+@pytest.mark.usefixtures("short_stretches")
+@pytest.mark.parametrize("seed", [0, 5])
+def test_freevs_noise_in_stretches_equals_the_whole(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freev, "phases_of", lambda level, *_: torch.full_like(level, torch.nan))
+    vocoder, mel = networks()["freev"], noise_mel(192)
+    whole = vocoder.wave(mel, 0, seed).numpy()
+    parts = joined(wave_pieces(vocoder, mel, MEL, seed))
+    assert np.abs(parts - whole).max() < 1e-5 * np.abs(whole).max()
 
 
 @pytest.mark.usefixtures("short_stretches")

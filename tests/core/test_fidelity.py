@@ -16,6 +16,7 @@ from core.fidelity import (
     flat_tops,
     mean_fidelity,
     mirror_correlation,
+    repetitions,
 )
 from core.spectral import framed_spectrum
 
@@ -154,16 +155,29 @@ def test_every_sound_counts_the_same_in_the_mean() -> None:
     assert mean_fidelity([Fidelity(*[1.0] * 8), Fidelity(*[3.0] * 8)]) == Fidelity(*[2.0] * 8)
 
 
-def hiss_with_the_same_frame(share: float) -> Tensor:
-    """Noise of which that share of the power is one frame again and again."""
-    frame = noise(512, 1).repeat(-(-RATE // 512))[:RATE]
+def hiss_with_the_same_frame(share: float, hops: int = 1) -> Tensor:
+    """Noise of which that share of the power is the same after so many frames."""
+    frame = noise(hops * 512, 1).repeat(-(-RATE // (hops * 512)))[:RATE]
     return share**0.5 * frame + (1 - share) ** 0.5 * noise(RATE)
 
 
+@pytest.mark.parametrize("hops", [1, 2, 3, 4])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_buzz_is_the_share_of_the_power_that_repeats(share: float) -> None:
-    found = fidelity(hiss_with_the_same_frame(share), noise(RATE, 2), MEL).buzz
+def test_buzz_is_the_share_of_the_power_that_repeats(share: float, hops: int) -> None:
+    found = fidelity(hiss_with_the_same_frame(share, hops), noise(RATE, 2), MEL).buzz
     assert found == pytest.approx(share, abs=0.03)
+
+
+def test_what_repeats_later_in_the_original_does_not_excuse_a_buzz() -> None:
+    original = hiss_with_the_same_frame(1.0, 3)
+    assert fidelity(hiss_with_the_same_frame(1.0), original, MEL).buzz == pytest.approx(1, abs=0.1)
+    assert fidelity(original, original, MEL).buzz == 0
+
+
+@pytest.mark.parametrize(("samples", "lags"), [(9 * 512 - 1, 0), (9 * 512, 1), (12 * 512, 4)])
+def test_short_sounds_are_compared_with_what_there_is(samples: int, lags: int) -> None:
+    found = repetitions(hiss_with_the_same_frame(1.0)[:samples], MEL)
+    assert found == pytest.approx([1.0] * lags, abs=0.01)
 
 
 def test_buzz_is_asked_of_the_highs_and_less_the_originals() -> None:
