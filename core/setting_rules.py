@@ -18,8 +18,7 @@ ZERO_ALLOWED = {
     "prior.late_augmented_share",
     "prior.weight_decay", "prior.told_share", "texture.steps", "griffinlim.iterations",
     "griffinlim.momentum",
-    "freev.inversion_updates", "freev.stft_weight",
-    "hifigan.warm_up_steps",
+    "freev.inversion_updates", "freev.stft_weight", "hifigan.warm_up_steps",
     "hifigan.mel_weight", "hifigan.stft_weight", "hifigan.feature_weight", "mel.lowest_hz",
     "augment.equaliser_nats", "augment.gain_nats", "validate.report_sounds", "validate.previews",
 }  # fmt: skip

@@ -58,7 +58,8 @@ def test_a_stroke_stays_a_stroke() -> None:
 
 @pytest.mark.parametrize("sharpness", [0.5, 2.0])
 def test_what_bends_as_little_as_hiss_is_left_open(sharpness: float) -> None:
-    # A tone's own magnitude to a power: 0.5 bends half as much, 0.1 a tenth.
+    # A tone's own magnitude to a power bends in proportion: a half and twice are a tone's yet,
+    # a tenth of either is not.
     log_magnitude = sharpness * level(tone(1000.0))
     middle = round(1000 * 2048 / RATE)
     ridge = slice(middle - 1, middle + 2)
