@@ -1,6 +1,8 @@
 """Sounds going out: WAV, FLAC, OGG and MP3, equal bytes from equal samples."""
 
+import itertools
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -34,25 +36,52 @@ def write_audio(
 
     Args:
         wave: (T,) or (T, C) float32. Samples outside [-1, 1] are clipped, except in a
-            float WAV; see core.audio.turn_down.
+            float WAV; see core.finishing.Sound.
         bit_depth: of a WAV or FLAC; OGG and MP3 have none.
     Raises:
         AudioError: wave is empty or holds NaN or infinity.
         ConfigError: the container cannot hold this sample rate, bit depth or channel count.
         OSError: the disk refuses.
     """
-    wave = np.ascontiguousarray(wave, np.float32)
-    if wave.size == 0 or not np.isfinite(wave).all():
-        fault = "has no samples" if wave.size == 0 else "contains NaN or infinity"
-        raise AudioError(f"the sound for {path.name} {fault}; it cannot be written")
-    _check_fits(container, sample_rate, 1 if wave.ndim == 1 else wave.shape[1])
+    write_blocks(path, [wave], sample_rate, container, bit_depth)
+
+
+def write_blocks(
+    path: Path,
+    blocks: Iterable[NDArray[np.float32]],
+    sample_rate: int,
+    container: Container = "wav",
+    bit_depth: BitDepth = 24,
+) -> None:
+    """`write_audio` of a wave in blocks, in order."""
+    coming = iter(blocks)
+    first = next(coming, np.zeros(0, np.float32))
+    channels = 1 if first.ndim == 1 else first.shape[1]
+    _check_fits(container, sample_rate, channels)
+    sound = _sounding(itertools.chain([first], coming), path.name)
     with replacing(path) as file:
-        encode(file, wave, sample_rate, container, bit_depth)
+        encode(file, sound, sample_rate, channels, container, bit_depth)
+
+
+def _sounding(blocks: Iterable[NDArray[np.float32]], name: str) -> Iterator[NDArray[np.float32]]:
+    """The blocks, contiguous, small enough for libsndfile and not empty.
+
+    Raises AudioError: there is nothing, or what is no number.
+    """
+    samples = 0
+    for whole in blocks:
+        if not np.isfinite(whole).all():
+            raise AudioError(f"the sound for {name} contains NaN or infinity; it cannot be written")
+        samples += whole.size
+        for start in range(0, len(whole), BLOCK_FRAMES):
+            yield np.ascontiguousarray(whole[start : start + BLOCK_FRAMES], np.float32)
+    if samples == 0:
+        raise AudioError(f"the sound for {name} has no samples; it cannot be written")
 
 
 def placed(
     path: Path,
-    wave: NDArray[np.float32],
+    blocks: Iterable[NDArray[np.float32]],
     sample_rate: int,
     container: Container = "wav",
     bit_depth: BitDepth = 24,
@@ -63,7 +92,7 @@ def placed(
         as write_audio.
     """
     scratch = path.with_name(f".{path.name}")
-    write_audio(scratch, wave, sample_rate, container, bit_depth)
+    write_blocks(scratch, blocks, sample_rate, container, bit_depth)
     sha256 = sha256_of(scratch)
     path = free_path(path, sha256)
     scratch.replace(path)
@@ -81,20 +110,20 @@ def free_path(path: Path, sha256: str) -> Path:
 
 def encode(
     file: BinaryIO,
-    wave: NDArray[np.float32],
+    blocks: Iterable[NDArray[np.float32]],
     sample_rate: int,
+    channels: int,
     container: Container,
     bit_depth: BitDepth,
 ) -> None:
     """Write the sound to a new file, open to write and to read.
 
     Args:
-        wave: (T,) or (T, C), contiguous.
+        blocks: each (T,) or (T, C), contiguous, at most BLOCK_FRAMES long.
     Raises:
         OSError: the disk refuses.
     """
     disk = _Disk(file)
-    channels = 1 if wave.ndim == 1 else wave.shape[1]
     sound = soundfile.SoundFile(
         disk,
         "w",
@@ -104,18 +133,21 @@ def encode(
         format=container.upper(),
         compression_level=COMPRESSION.get(container),
     )
+    sign = 0
     try:
         with sound:
-            for start in range(0, wave.shape[0], BLOCK_FRAMES):
-                if disk.refusal is None:
-                    sound.write(wave[start : start + BLOCK_FRAMES])
+            for block in blocks:
+                if disk.refusal is not None:
+                    break
+                sound.write(block)
+                sign = zlib.crc32(block.data, sign)
     finally:
         if disk.refusal is not None:
             raise disk.refusal
     if container == "wav" and bit_depth == 32:
         clear_peak_time(file)
     if container == "ogg":
-        set_ogg_serial(file, zlib.crc32(wave.data))
+        set_ogg_serial(file, sign)
 
 
 class _Disk:

@@ -24,7 +24,7 @@ from core.config import BuildConfig
 from core.controls import Controls
 from core.descriptors import DESCRIPTORS, descriptors
 from core.gates import codec_gates, prior_gates
-from core.generation import Instrument, Request, drawn_waves
+from core.generation import Instrument, Request, played_sounds
 from core.griffinlim import GriffinLim
 from core.mel import log_mel
 from core.presets import configured
@@ -192,8 +192,8 @@ def waves(model: Trained, seeds: Sequence[int], request: Request) -> list[Tensor
     """(F, M) log mels of new sounds, measured on their waves."""
     mel = model.instrument.mel
     return [
-        log_mel(torch.from_numpy(wave)[None], mel)[0].T
-        for wave in drawn_waves(model.instrument, seeds, request, mel.sample_rate)
+        log_mel(torch.from_numpy(sound.whole())[None], mel)[0].T
+        for sound in played_sounds(model.instrument, seeds, request, mel.sample_rate)
     ]
 
 

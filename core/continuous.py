@@ -12,6 +12,7 @@ that leads to other samples the stretches are blended.
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,7 +27,17 @@ STRETCH_FRAMES = 256  # 3.0 s
 BLEND_FRAMES = 16  # 0.19 s
 
 
-def wave_pieces(vocoder: Vocoder, log_mel: Tensor, mel: MelConfig, seed: int = 0) -> Iterator[Wave]:
+class Frames(Protocol):
+    """A log mel, or what makes one where it is looked at."""
+
+    def __len__(self) -> int:
+        """Frames."""
+
+    def __getitem__(self, frames: slice, /) -> Tensor:
+        """(F, M)."""
+
+
+def wave_pieces(vocoder: Vocoder, log_mel: Frames, mel: MelConfig, seed: int = 0) -> Iterator[Wave]:
     """(F, M) log mel of any length -> pieces in order, F * hop float32 samples together.
 
     They are to be left as they are: the next one goes on from them.

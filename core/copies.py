@@ -16,7 +16,7 @@ from core.alignment import bands_off, misfits, wave_mel
 from core.comparison import Distance, distance, mean_distance
 from core.config import MelConfig, VocoderName
 from core.fidelity import MOST_BUZZ, Fidelity, fidelity, flat_tops, mean_fidelity
-from core.generation import finished
+from core.finishing import ShortTape, Sound
 
 MelKind = Literal["mel", "model"]  # the true mel, or what the model makes of it
 MEL_KINDS: tuple[MelKind, ...] = ("mel", "model")
@@ -73,7 +73,8 @@ def winner(from_model: Mapping[VocoderName, Copies]) -> VocoderName:
 
 def measured(copy: Tensor, original: Tensor, mel: MelConfig) -> Copy:
     """Both (T,) float32 at the mel's rate."""
-    delivered = torch.from_numpy(finished([copy.numpy()], mel.sample_rate, DELIVERED_HZ, None))
+    sound = Sound([copy.numpy()], mel.sample_rate, DELIVERED_HZ, None, ShortTape())
+    delivered = torch.from_numpy(sound.whole())
     right = (2 * len(original) * DELIVERED_HZ + mel.sample_rate) // (2 * mel.sample_rate)
     # A vocoder of a wrong length is told so by its delivered sound; the rest needs pairs.
     as_long = torch.nn.functional.pad(copy[: len(original)], (0, max(0, len(original) - len(copy))))

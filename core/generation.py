@@ -1,17 +1,16 @@
 """From seeds to finished waves: prior, RVQ-VAE, texture and vocoder in a row."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from core.audio import Wave, joined, resampled, rms_dbfs, take_offset_away, turn_down
 from core.config import MelConfig
 from core.continuous import wave_pieces
 from core.controls import Controls, distances, drawn_conditions
+from core.finishing import ShortTape, Sound, Tape
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
@@ -22,9 +21,8 @@ from core.vocoder import Vocoder
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
 CANDIDATES = 8  # for each sound where a kind or a control is asked; the nearest to it is kept
-STRETCH_CODE_FRAMES = 256  # decoded at once, 5.9 s
+STRETCH_FRAMES = 512  # decoded at once, 5.9 s
 CHOSEN_SECONDS = 30.0  # a longer sound is drawn once: it has the time to become what it was told
-FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 
 
 @dataclass(frozen=True)
@@ -56,36 +54,48 @@ class Request:
     prompt: Tensor | None = None  # (F, M) log mel of a sound that each new one goes on from
 
 
-@torch.no_grad()
-def mel_from_codes(rvqvae: RvqVae, texture: Texture, codes: Tensor, seed: int) -> Tensor:
-    """(F', L) codes -> (F' * S, M) log mel with its grain.
-
-    Long sounds are decoded in stretches with as much around each as the nets hear.
-    """
-    codes = codes.to(rvqvae.codebooks.device)
-    noise = seeded_noise(seed, len(codes), texture.width)
-    reach = rvqvae.decoder_net.reach + texture.reach_code_frames
-    stack = rvqvae.config.stack_frames
-    pieces = []
-    for first in range(0, len(codes), STRETCH_CODE_FRAMES):
-        last = min(len(codes), first + STRETCH_CODE_FRAMES)
-        low, high = max(0, first - reach), min(len(codes), last + reach)
-        smooth = rvqvae.decode(rvqvae.vectors(codes[None, low:high]))[0]
-        grained = texture.textured(smooth, noise[low:high])
-        pieces.append(grained[(first - low) * stack : (last - low) * stack])
-    return torch.cat(pieces)
-
-
 @dataclass(frozen=True)
-class Drawn:
-    """A new sound before its vocoder."""
+class DecodedMel:
+    """The log mel of a new sound with its grain, decoded where it is looked at.
 
+    Args:
+        codes: (F', L), on any device.
+        seed: of the grain.
+    """
+
+    rvqvae: RvqVae
+    texture: Texture
+    codes: Tensor
     seed: int
-    codes: Tensor  # (F', L)
-    log_mel: Tensor  # (F, M)
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self.codes) * self.rvqvae.config.stack_frames
+
+    @torch.no_grad()
+    def __getitem__(self, frames: slice, /) -> Tensor:
+        """(F, M) of these frames, from as much around them as the nets hear."""
+        start, stop, _ = frames.indices(len(self))
+        stack = self.rvqvae.config.stack_frames
+        reach = self.rvqvae.decoder_net.reach + self.texture.reach_code_frames
+        low = max(0, start // stack - reach)
+        high = min(len(self.codes), -(-stop // stack) + reach)
+        codes = self.codes[None, low:high].to(self.rvqvae.codebooks.device)
+        smooth = self.rvqvae.decode(self.rvqvae.vectors(codes))[0]
+        grained = self.texture.textured(
+            smooth, seeded_noise(self.seed, low, high, self.texture.width)
+        )
+        return grained[start - low * stack : stop - low * stack]
+
+    def whole(self) -> Tensor:
+        """(F, M)."""
+        edges = range(0, len(self), STRETCH_FRAMES)
+        return torch.cat([self[first : first + STRETCH_FRAMES] for first in edges])
 
 
-def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request) -> list[Drawn]:
+def drawn_sounds(
+    instrument: Instrument, seeds: Sequence[int], request: Request
+) -> list[DecodedMel]:
     """One for each seed; what was asked and a training sound's length decide how long.
 
     Where a label or a control is asked, several are drawn and the nearest to it is kept,
@@ -128,60 +138,43 @@ def drawn_sounds(instrument: Instrument, seeds: Sequence[int], request: Request)
         instrument.temperature,
     )
     sounds = [
-        Drawn(seed, codes, mel_from_codes(instrument.rvqvae, instrument.texture, codes, seed))
+        DecodedMel(instrument.rvqvae, instrument.texture, codes, seed)
         for codes, seed in zip(drawn, own, strict=True)
     ]
     if not chosen:
         return sounds
-    log_mels = [one.log_mel for one in sounds]
+    log_mels = [one.whole() for one in sounds]
     apart = distances(prior, *asked, told, drawn, log_mels, instrument.mel)
     nearest = apart.view(-1, each).argmin(1).tolist()
     return [sounds[each * place + best] for place, best in enumerate(nearest)]
 
 
-def drawn_waves(
-    instrument: Instrument, seeds: Sequence[int], request: Request, rate: int
-) -> Iterator[Wave]:
-    """(T,) float32 at the rate for each seed, in order, finished.
+def played_sounds(
+    instrument: Instrument,
+    seeds: Sequence[int],
+    request: Request,
+    rate: int,
+    tape: Callable[[], Tape] = ShortTape,
+) -> Iterator[Sound]:
+    """A finished sound at the rate for each seed, in order.
 
-    A sound quieter than -50 dBFS is drawn again, up to 8 times, from seeds that follow
+    One quieter than -50 dBFS is drawn again, up to 8 times, from seeds that follow
     from its own; if all are, the last one is returned.
+
+    Args:
+        tape: makes one for each sound to wait on.
     """
     mel = instrument.mel
 
-    def played(sound: Drawn) -> Wave:
-        pieces = wave_pieces(instrument.vocoder, sound.log_mel, mel, sound.seed)
-        return finished(pieces, mel.sample_rate, rate, request.seconds)
+    def played(drawn: DecodedMel) -> Sound:
+        pieces = wave_pieces(instrument.vocoder, drawn, mel, drawn.seed)
+        return Sound(pieces, mel.sample_rate, rate, request.seconds, tape())
 
-    drawn = drawn_sounds(instrument, seeds, request)
-    for seed, sound in zip(seeds, drawn, strict=True):
-        wave = played(sound)
+    for seed, drawn in zip(seeds, drawn_sounds(instrument, seeds, request), strict=True):
+        sound = played(drawn)
         for attempt in range(1, MOST_DRAWS):
-            if rms_dbfs(wave) > SILENT_DBFS:
+            if sound.rms_dbfs > SILENT_DBFS:
                 break
             other = step_seed(seed, attempt, "redraw")
-            wave = played(*drawn_sounds(instrument, [other], request))
-        yield wave
-
-
-def finished(pieces: Iterable[Wave], rate_in: int, rate_out: int, seconds: float | None) -> Wave:
-    """Resampled once, no DC, of exact length, faded out, true peak at most -1 dBFS by gain.
-
-    Args:
-        pieces: of one wave, in order; one at a time is in memory, beside what is made of them.
-    Returns:
-        (T,) float32, a new array.
-    """
-    out = joined(resampled(pieces, rate_in, rate_out))
-    take_offset_away(out, rate_out)
-    if seconds is not None:
-        out = out[: max(1, round(seconds * rate_out))]
-    fade_out(out, rate_out)
-    turn_down(out)
-    return out
-
-
-def fade_out(wave: Wave, rate: int) -> None:
-    """Change a wave's last 5 ms to fall to silence."""
-    fade = min(len(wave), round(FADE_SECONDS * rate))
-    wave[len(wave) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+            sound = played(*drawn_sounds(instrument, [other], request))
+        yield sound

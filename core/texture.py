@@ -110,11 +110,11 @@ class Texture(nn.Module):
         return self.config.sampling_steps * self.net.reach
 
 
-def seeded_noise(seed: int, frames: int, width: int) -> Tensor:
-    """(frames, width) normal noise; of two lengths the shorter begins the longer."""
-    generator = step_generator(seed, 0, "texture")
+def seeded_noise(seed: int, first: int, last: int, width: int) -> Tensor:
+    """(last - first, width) normal noise for a sound's code frames from `first` to `last`."""
     blocks = [
-        torch.randn(NOISE_BLOCK, width, generator=generator)
-        for _ in range(-(-frames // NOISE_BLOCK))
+        torch.randn(NOISE_BLOCK, width, generator=step_generator(seed, block, "texture"))
+        for block in range(first // NOISE_BLOCK, -(-last // NOISE_BLOCK))
     ]
-    return torch.cat(blocks)[:frames]
+    skipped = first // NOISE_BLOCK * NOISE_BLOCK
+    return torch.cat(blocks)[first - skipped : last - skipped]

@@ -21,11 +21,12 @@ from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
 from artifacts.store import sha256_of, write_atomically
-from core.audio import Wave
+from artifacts.tape import FileTape
 from core.controls import Controls
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
-from core.generation import Instrument, Request, drawn_waves
+from core.finishing import Sound
+from core.generation import Instrument, Request, played_sounds
 from core.mel import log_mel
 from core.memory import give_back_memory
 from core.sampling import Sampling
@@ -119,8 +120,10 @@ def _sounds(
     ]
     digest = sha256_of(model.path)
     for batch in batches:
-        drawn = drawn_waves(instrument, batch, request, wish.sample_rate)
-        for seed, sound in zip(batch, drawn, strict=True):
+        played = played_sounds(
+            instrument, batch, request, wish.sample_rate, lambda: FileTape(folder)
+        )
+        for seed, sound in zip(batch, played, strict=True):
             yield _written(model, digest, wish, instrument, seed, sound, folder)
 
 
@@ -149,11 +152,11 @@ def _written(
     wish: Wish,
     instrument: Instrument,
     seed: int,
-    sound: Wave,
+    sound: Sound,
     folder: Path,
 ) -> NewSound:
     path = folder / f"{model.name}-{seed:06d}.{wish.container}"
-    path, sha256 = placed(path, sound, wish.sample_rate, wish.container, wish.bit_depth)
+    path, sha256 = placed(path, sound.blocks(), wish.sample_rate, wish.container, wish.bit_depth)
     sidecar = path.with_name(f"{path.name}.json")  # kit-000001.flac has another
     new = NewSound(
         path=str(path),

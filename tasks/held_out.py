@@ -17,7 +17,7 @@ from core.audio import Wave, equally_loud, rms_dbfs
 from core.config import BuildConfig, MelConfig, VocoderName
 from core.copies import MEL_KINDS, Copies, Copy, MelKind, measured
 from core.errors import VocoderError
-from core.generation import fade_out
+from core.finishing import falling
 from core.rvqvae import RvqVae
 from core.split import Part
 from core.vocoder import Vocoder
@@ -164,7 +164,8 @@ def _listenable(
     every: list[Wave] = [one.numpy().astype(np.float32) for one in (real, *waves.values())]
     playable = equally_loud(every)
     for one in playable:
-        fade_out(one, clips.mel.sample_rate)
+        fade = falling(len(one), clips.mel.sample_rate)
+        one[len(one) - len(fade) :] *= fade
     shown = [clips.add(sound, "original", "", every[0], playable[0], {})]
     for (kind, name), wave, heard in zip(waves, every[1:], playable[1:], strict=True):
         figures = Copies.of([copies[kind, name]]).figures()

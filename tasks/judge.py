@@ -11,7 +11,7 @@ from artifacts.refs import Ref
 from artifacts.training_data import TrainingData
 from artifacts.weights import load_weights
 from core.config import BuildConfig, ValidateConfig
-from core.generation import Instrument, Request, drawn_sounds, mel_from_codes
+from core.generation import DecodedMel, Instrument, Request, drawn_sounds
 from core.griffinlim import GriffinLim
 from core.metrics import overlap_8gram
 from core.prior import Prior
@@ -30,7 +30,7 @@ USUAL = 0.9
 TOLD_BY_64 = 0.1  # other 64 sounds of the same model differ by as much
 
 
-@step("judge", version=9)
+@step("judge", version=10)
 def judge(
     run: Run,
     sounds: Ref,
@@ -66,7 +66,7 @@ def judge(
     held_out = [data.log_mel(part) for part in data.held_out]
     real_lengths = [len(one) * config.rvqvae.stack_frames for one in heard]
     copies = [
-        mel_from_codes(instrument.rvqvae, instrument.texture, one, number)[: len(mel)].cpu()
+        DecodedMel(instrument.rvqvae, instrument.texture, one, number).whole()[: len(mel)].cpu()
         for number, (one, mel) in enumerate(zip(train_codes, train, strict=True))
     ]
     record = {
@@ -156,7 +156,7 @@ def drawn_mels(instrument: Instrument, seeds: Sequence[int]) -> tuple[list[Tenso
             batch = seeds[first : first + BATCH_SOUNDS]
             for one in drawn_sounds(instrument, batch, Request()):
                 codes.append(one.codes)
-                mels.append(one.log_mel.cpu())
+                mels.append(one.whole().cpu())
             progress.update(len(codes), "new sounds")
     return codes, mels
 

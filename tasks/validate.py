@@ -13,7 +13,7 @@ from artifacts.weights import load_weights
 from core.config import BuildConfig, VocoderName
 from core.copies import Copies, MelKind, winner
 from core.gates import ON_TRAINING_SOUNDS, codec_gates, prior_gates, vocoder_gate
-from core.generation import Instrument, Request, drawn_waves
+from core.generation import Instrument, Request, played_sounds
 from core.sound_gates import SOUND_GATES, copy_gates, mels_gate
 from core.split import Split
 from core.vocoder import Vocoder
@@ -23,7 +23,7 @@ from tasks.judge import judged_seeds, loaded
 from tasks.step import Run, step
 
 
-@step("validate", version=14)
+@step("validate", version=15)
 def validate(
     run: Run,
     sounds: Ref,
@@ -130,6 +130,6 @@ def preview_clips(
     rate = instrument.mel.sample_rate
     voice = instrument.vocoder.name
     return [
-        clips.add(f"new sound {number}", "model", voice, wave, wave, {})
-        for number, wave in enumerate(drawn_waves(instrument, seeds, Request(), rate), 1)
+        clips.add(f"new sound {number}", "model", voice, sound.whole(), sound.whole(), {})
+        for number, sound in enumerate(played_sounds(instrument, seeds, Request(), rate), 1)
     ]

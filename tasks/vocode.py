@@ -12,9 +12,11 @@ from artifacts.foreign_mel import read_foreign_mel
 from artifacts.library import Library
 from artifacts.model import Model
 from artifacts.out_folder import ready_folder
+from artifacts.tape import FileTape
 from core.continuous import wave_pieces
 from core.device import resolve_device
-from core.generation import Instrument, finished
+from core.finishing import Sound
+from core.generation import Instrument
 from core.memory import give_back_memory
 from tasks.choose_vocoder import chosen_instrument
 from tasks.generate import check_rate
@@ -66,9 +68,9 @@ def _written(instrument: Instrument, file: Path, wish: Vocoding, folder: Path) -
     """One sound; a file of other content that has its name is left alone."""
     mel = instrument.mel
     pieces = wave_pieces(instrument.vocoder, read_foreign_mel(file, wish.mel_type, mel), mel)
-    sound = finished(pieces, mel.sample_rate, wish.sample_rate, None)
+    sound = Sound(pieces, mel.sample_rate, wish.sample_rate, None, FileTape(folder))
     path = folder / f"{file.stem}.{wish.container}"
-    path, sha256 = placed(path, sound, wish.sample_rate, wish.container)
+    path, sha256 = placed(path, sound.blocks(), wish.sample_rate, wish.container)
     return {
         "path": str(path),
         "seconds": len(sound) / wish.sample_rate,

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from broken_sounds import tone
 
-from artifacts.audio_export import BitDepth, Container, free_path, placed, write_audio
+from artifacts.audio_export import BitDepth, Container, free_path, placed, write_audio, write_blocks
 from artifacts.store import sha256_of
 from core.errors import AudioError, ConfigError
 
@@ -57,6 +57,22 @@ def test_channels_are_kept(tmp_path: Path) -> None:
     stereo = tone(0.3, 44_100, 220, channels=2)
     write_audio(tmp_path / "a.wav", stereo, 44_100)
     np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], stereo, atol=2**-23)
+
+
+@pytest.mark.parametrize("container", ["wav", "flac", "ogg", "mp3"])
+def test_a_wave_in_blocks_is_written_as_it_were_whole(tmp_path: Path, container: Container) -> None:
+    write_audio(tmp_path / "a", WAVE, 48_000, container)
+    write_blocks(tmp_path / "b", np.split(WAVE, [0, 1, 70_000]), 48_000, container)
+    (whole, _), (parts, _) = (soundfile.read(tmp_path / name) for name in "ab")
+    if container in ("wav", "flac"):
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_a_fault_in_a_later_block_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="contains NaN"):
+        write_blocks(tmp_path / "a.wav", [WAVE, np.full(9, np.nan, np.float32)], 48_000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_above_1_are_clipped_and_never_wrap(tmp_path: Path) -> None:
@@ -138,10 +154,10 @@ def test_other_content_is_left_alone_and_the_new_gets_a_number(tmp_path: Path) -
 
 
 def test_a_sound_is_placed_whole_beside_what_is_there(tmp_path: Path) -> None:
-    first, digest = placed(tmp_path / "a.wav", WAVE, 48_000)
+    first, digest = placed(tmp_path / "a.wav", [WAVE], 48_000)
     assert (first, digest) == (tmp_path / "a.wav", sha256_of(tmp_path / "a.wav"))
-    assert placed(tmp_path / "a.wav", WAVE, 48_000) == (first, digest)
-    other, its = placed(tmp_path / "a.wav", WAVE / 2, 48_000, bit_depth=16)
+    assert placed(tmp_path / "a.wav", [WAVE], 48_000) == (first, digest)
+    other, its = placed(tmp_path / "a.wav", [WAVE / 2], 48_000, bit_depth=16)
     assert (other, its) == (tmp_path / "a-2.wav", sha256_of(tmp_path / "a-2.wav"))
     assert sha256_of(first) == digest
     assert {path.name for path in tmp_path.iterdir()} == {"a.wav", "a-2.wav"}

@@ -9,9 +9,7 @@ from core.audio import (
     equally_loud,
     resample,
     rms_dbfs,
-    take_offset_away,
     true_peak,
-    turn_down,
 )
 
 
@@ -69,19 +67,6 @@ def test_true_peak_of_nothing_is_0() -> None:
     assert true_peak(np.zeros(0, np.float32)) == 0.0
 
 
-def test_levelling_brings_a_loud_wave_to_the_limit() -> None:
-    wave = 4 * sine(997, 44_100, 8000)
-    turn_down(wave, limit_dbfs=-1.0)
-    assert true_peak(wave) == pytest.approx(10 ** (-1 / 20), rel=1e-4)
-
-
-def test_levelling_leaves_a_quiet_wave_alone() -> None:
-    wave = 0.5 * sine(997, 44_100, 8000)
-    before = wave.copy()
-    turn_down(wave)
-    assert np.array_equal(wave, before)
-
-
 def test_rms_of_a_full_scale_sine_is_3_db_down() -> None:
     assert rms_dbfs(sine(441, 44_100, 44_100)) == pytest.approx(-3.0103, abs=1e-3)
 
@@ -115,57 +100,3 @@ def test_silence_is_not_turned_up() -> None:
     wave = 0.1 * sine(440, 44_100, 5000)
     assert not equally_loud([wave, np.zeros(5000, np.float32)])[1].any()
     assert rms_dbfs(equally_loud([np.zeros(5000, np.float32), wave])[1]) < rms_dbfs(wave)
-
-
-def without_offset(wave: np.ndarray) -> np.ndarray:
-    """A copy, at 44,100 Hz."""
-    found = wave.copy()
-    take_offset_away(found, 44_100)
-    return found
-
-
-def test_wave_without_an_offset_is_left_alone() -> None:
-    wave = sine(441, 44_100, 44_100) / 2
-    assert np.array_equal(without_offset(wave), wave)
-
-
-# 20,000 is more than the moving averages reach, 6,618 to a side; the last block is short or one.
-@pytest.mark.parametrize("samples", [20_001, 47_000, 80_000])
-def test_offset_is_that_of_the_whole_wave_whatever_the_blocks(
-    samples: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wave = sine(3, 44_100, samples) + np.float32(0.25)  # slow enough to be taken away in part
-    whole = without_offset(wave)
-    monkeypatch.setattr(audio, "BLOCK", 20_000)
-    np.testing.assert_allclose(without_offset(wave), whole, atol=1e-6)
-
-
-def test_constant_offset_is_taken_away_and_nothing_else() -> None:
-    wave = sine(441, 44_100, 44_100) / 2
-    found = without_offset(wave + np.float32(0.1))
-    np.testing.assert_allclose(found, wave, atol=5e-3)  # at the ends, where half a period counts
-    np.testing.assert_allclose(found[8820:-8820], wave[8820:-8820], atol=1e-6)
-    assert abs(found.mean()) < 1e-4
-
-
-@pytest.mark.parametrize("hz", [12, 20, 55])
-def test_lows_are_kept_beside_an_offset(hz: float) -> None:
-    wave = sine(hz, 44_100, 2 * 44_100)
-    found = without_offset(wave + np.float32(0.1))
-    inner = slice(8820, -8820)
-    np.testing.assert_allclose(found[inner], wave[inner], atol=0.02)  # 0.17 dB, no shift
-
-
-def test_silence_around_a_sound_with_an_offset_stays_silent() -> None:
-    # The mean is that of a tenth of the time; taking it away would leave it in the rest.
-    wave = np.zeros(10 * 44_100, np.float32)
-    wave[44_100 : 2 * 44_100] = 0.1 + sine(441, 44_100, 44_100) / 2
-    found = without_offset(wave)
-    assert np.abs(found[4 * 44_100 :]).max() < 1e-6
-    assert abs(found.mean()) < 1e-5
-
-
-@pytest.mark.parametrize("samples", [1, 300, 5000])
-def test_offset_of_a_tiny_sound_is_taken_away(samples: int) -> None:
-    found = without_offset(np.full(samples, 0.25, np.float32))
-    np.testing.assert_allclose(found, 0, atol=1e-6)

@@ -10,8 +10,10 @@ from untrained_instrument import Loudness, heard_mel, instrument
 
 from core import generation
 from core.controls import Controls
-from core.generation import Drawn, Request, drawn_sounds, drawn_waves, mel_from_codes
+from core.generation import DecodedMel, Request, drawn_sounds, played_sounds
 from core.prior import Prior
+
+Seen = tuple[Tensor, Tensor]
 
 
 class Candidates:
@@ -20,7 +22,7 @@ class Candidates:
     def __init__(self, patch: pytest.MonkeyPatch):
         self.seeds: list[list[int]] = []  # of each draw
         self.apart: list[Tensor] = []  # (B,) of each draw
-        self.drawn: list[list[Drawn]] = []
+        self.drawn: list[list[Seen]] = []  # codes and log mel of each
         sample, measure = generation.sample_codes, generation.distances
 
         def sampled(prior: Prior, seeds: Sequence[int], *rest: Any) -> list[Tensor]:
@@ -28,7 +30,7 @@ class Candidates:
             return sample(prior, seeds, *rest)
 
         def measured(*given: Any) -> Tensor:
-            self.drawn.append([Drawn(0, *one) for one in zip(given[4], given[5], strict=True)])
+            self.drawn.append(list(zip(given[4], given[5], strict=True)))
             self.apart.append(measure(*given))
             return self.apart[-1]
 
@@ -36,8 +38,12 @@ class Candidates:
         patch.setattr(generation, "distances", measured)
 
 
-def same(one: Drawn, other: Drawn) -> bool:
-    return torch.equal(one.codes, other.codes) and torch.equal(one.log_mel, other.log_mel)
+def seen_as(sound: DecodedMel) -> Seen:
+    return sound.codes, sound.whole()
+
+
+def same(one: Seen, other: Seen) -> bool:
+    return all(torch.equal(own, its) for own, its in zip(one, other, strict=True))
 
 
 ASKED = {
@@ -59,7 +65,7 @@ def test_the_nearest_of_eight_candidates_is_kept(
     assert len(apart) == 12 * 8
     best = [own.index(min(own)) for own in apart.view(12, 8).tolist()]
     for place, sound in enumerate(kept):
-        assert same(sound, drawn[8 * place + best[place]])
+        assert same(seen_as(sound), drawn[8 * place + best[place]])
     assert len(set(best)) > 1  # not always the same candidate
 
 
@@ -73,9 +79,9 @@ def test_every_candidate_has_a_seed_of_its_own(
     assert seeds[::8] == [1, 2, 3]
     assert len(set(seeds)) == 24
     made = instrument()
-    for seed, sound in zip(seeds, sounds, strict=True):  # in its grain too
-        expected = mel_from_codes(made.rvqvae, made.texture, sound.codes, seed)
-        assert torch.equal(sound.log_mel, expected)
+    for seed, (codes, log_mel) in zip(seeds, sounds, strict=True):  # in its grain too
+        expected = DecodedMel(made.rvqvae, made.texture, codes, seed).whole()
+        assert torch.equal(log_mel, expected)
 
 
 def test_long_sound_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +110,7 @@ def test_kept_sound_hangs_on_its_own_seed_alone(wanted: Request) -> None:
     among = drawn_sounds(instrument(), [3, 1, 2], wanted)
     for seed, sound in zip([3, 1, 2], among, strict=True):
         (alone,) = drawn_sounds(instrument(), [seed], wanted)
-        assert same(sound, alone)
+        assert same(seen_as(sound), seen_as(alone))
 
 
 def test_with_nothing_asked_sounds_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +125,7 @@ def test_silent_sound_of_a_kind_is_drawn_again_as_near_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen, vocoder = Candidates(monkeypatch), Loudness(0.0)
-    (_,) = drawn_waves(instrument(vocoder), [1], Request(label=0), 44_100)
+    (_,) = played_sounds(instrument(vocoder), [1], Request(label=0), 44_100)
     first, second = seen.apart
     assert not torch.equal(first, second)
-    assert torch.equal(vocoder.mels[1], seen.drawn[1][int(second.argmin())].log_mel)
+    assert torch.equal(vocoder.mels[1], seen.drawn[1][int(second.argmin())][1])

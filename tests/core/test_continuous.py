@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core import continuous, freev
-from core.audio import Wave, joined
+from core.audio import Wave
 from core.config import FreevConfig, GriffinLimConfig, HifiganConfig, MelConfig, VocoderName
 from core.continuous import wave_pieces
 from core.freev import Freev, FreevNet, white_wave
@@ -45,7 +45,7 @@ def networks() -> dict[str, Vocoder]:
 
 
 def long_wave(vocoder: Vocoder, mel: torch.Tensor) -> Wave:
-    return joined(wave_pieces(vocoder, mel, MEL))
+    return np.concatenate(list(wave_pieces(vocoder, mel, MEL)))
 
 
 @pytest.fixture
@@ -68,6 +68,24 @@ def test_network_in_stretches_equals_the_whole(name: str, frames: int) -> None:
 
 
 @pytest.mark.usefixtures("short_stretches")
+def test_a_mel_is_looked_at_where_it_is_played() -> None:
+    whole, seen = noise_mel(640), list[int]()
+
+    class Looked:
+        def __len__(self) -> int:
+            return len(whole)
+
+        def __getitem__(self, frames: slice, /) -> torch.Tensor:
+            seen.append(len(whole[frames]))
+            return whole[frames]
+
+    vocoder = networks()["hifigan"]
+    pieces = np.concatenate(list(wave_pieces(vocoder, Looked(), MEL)))
+    np.testing.assert_array_equal(pieces, long_wave(vocoder, whole))
+    assert seen == [64 + 24, *[64 + 2 * 24] * 8, 64 + 24]
+
+
+@pytest.mark.usefixtures("short_stretches")
 @pytest.mark.parametrize("seed", [0, 5])
 def test_freevs_noise_in_stretches_equals_the_whole(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -75,7 +93,7 @@ def test_freevs_noise_in_stretches_equals_the_whole(
     monkeypatch.setattr(freev, "phases_of", lambda level, *_: torch.full_like(level, torch.nan))
     vocoder, mel = networks()["freev"], noise_mel(192)
     whole = vocoder.wave(mel, 0, seed).numpy()
-    parts = joined(wave_pieces(vocoder, mel, MEL, seed))
+    parts = np.concatenate(list(wave_pieces(vocoder, mel, MEL, seed)))
     assert np.abs(parts - whole).max() < 1e-5 * np.abs(whole).max()
 
 

@@ -10,7 +10,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from core import generation
+from core import finishing
 from core.comparison import Distance
 from core.config import MelConfig
 from core.copies import Copies, Copy, measured, winner
@@ -57,7 +57,7 @@ def test_vocoder_that_plays_at_another_rate_is_too_high_and_too_short() -> None:
 def test_sound_delivered_without_resampling_is_too_high_and_too_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(generation, "resampled", lambda pieces, *_: pieces)
+    monkeypatch.setattr(finishing, "resampled", lambda pieces, *_: pieces)
     found = figures(bell(), bell())
     assert found["bands_off"] in (2, 3)  # 2.7 above 1 kHz, fewer below
     assert found["samples_off"] == len(bell()) - math.floor(len(bell()) * 48 / 44.1 + 0.5)
@@ -72,10 +72,8 @@ def test_clipped_copy_has_flat_tops_and_a_smaller_crest() -> None:
 
 
 def test_sound_clipped_on_delivery_has_flat_tops(monkeypatch: pytest.MonkeyPatch) -> None:
-    def overdrive(wave: np.ndarray) -> None:
-        wave[:] = (9 * wave).clip(-1, 1)
-
-    monkeypatch.setattr(generation, "turn_down", overdrive)
+    whole = finishing.Sound.whole
+    monkeypatch.setattr(finishing.Sound, "whole", lambda self: (9 * whole(self)).clip(-1, 1))
     assert figures(bell(), bell())["flat_tops"] > 0.001
 
 

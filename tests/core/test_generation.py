@@ -1,27 +1,15 @@
-"""From codes to finished files: lengths to the sample, safe peaks, no silent sounds."""
-
-import math
-from typing import Any
+"""From codes to sounds: as long as is asked, decoded in parts, none of them silent."""
 
 import numpy as np
 import pytest
-import soxr
 import torch
 from torch import Tensor
 from untrained_instrument import EXAMPLES, MEL, Loudness, heard_mel, instrument
 
 from core import generation
-from core.audio import resample, true_peak
 from core.controls import Controls
 from core.errors import ConfigError
-from core.generation import (
-    Instrument,
-    Request,
-    drawn_sounds,
-    drawn_waves,
-    finished,
-    mel_from_codes,
-)
+from core.generation import DecodedMel, Instrument, Request, drawn_sounds, played_sounds
 from core.mel import silence
 from core.prior import UNKNOWN, Conditions, Prior
 from core.sampling import Sampling
@@ -37,13 +25,10 @@ def never_ending() -> Instrument:
 
 def waves(vocoder: Vocoder, seeds: list[int], seconds: float | None = 0.1) -> list[np.ndarray]:
     """At the mel's own rate."""
-    return list(drawn_waves(instrument(vocoder), seeds, Request(seconds=seconds), 44_100))
-
-
-def noise(samples: int, level: float = 0.1) -> np.ndarray:
-    """Without an offset, which would be taken away."""
-    wave = np.random.default_rng(0).standard_normal(samples)
-    return (level * (wave - wave.mean())).astype(np.float32)
+    return [
+        sound.whole()
+        for sound in played_sounds(instrument(vocoder), seeds, Request(seconds=seconds), 44_100)
+    ]
 
 
 CODES = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7], [1, 0]])
@@ -51,17 +36,19 @@ CODES = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7], [1, 0]])
 
 def test_codes_become_two_mel_frames_each() -> None:
     made = instrument()
-    assert mel_from_codes(made.rvqvae, made.texture, CODES, 1).shape == (10, 4)
+    assert DecodedMel(made.rvqvae, made.texture, CODES, 1).whole().shape == (10, 4)
 
 
 def test_grain_hangs_on_the_seed_and_lies_on_what_the_codes_say() -> None:
     made = instrument()
-    first, again, other = (mel_from_codes(made.rvqvae, made.texture, CODES, n) for n in (1, 1, 2))
+    first, again, other = (
+        DecodedMel(made.rvqvae, made.texture, CODES, n).whole() for n in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     made.texture.scale.zero_()
     smooth = made.rvqvae.decode(made.rvqvae.vectors(CODES[None]))[0]
-    torch.testing.assert_close(mel_from_codes(made.rvqvae, made.texture, CODES, 1), smooth)
+    torch.testing.assert_close(DecodedMel(made.rvqvae, made.texture, CODES, 1).whole(), smooth)
 
 
 @torch.no_grad()
@@ -80,17 +67,19 @@ def test_a_long_sound_is_decoded_in_stretches_as_it_were_whole(
         return decode(vectors)
 
     monkeypatch.setattr(codec, "decode", counted)
-    whole = mel_from_codes(codec, made.texture, codes, 3)
-    monkeypatch.setattr(generation, "STRETCH_CODE_FRAMES", 64)
-    torch.testing.assert_close(mel_from_codes(codec, made.texture, codes, 3), whole)
+    whole = DecodedMel(codec, made.texture, codes, 3).whole()
+    monkeypatch.setattr(generation, "STRETCH_FRAMES", 128)
+    torch.testing.assert_close(DecodedMel(codec, made.texture, codes, 3).whole(), whole)
+    for frames in (slice(0, 1), slice(99, 301), slice(131, 132), slice(499, 500)):
+        torch.testing.assert_close(DecodedMel(codec, made.texture, codes, 3)[frames], whole[frames])
     reach = 2 + 3 * 1  # the decoder's blocks, and the texture's in each of its three steps
-    assert lengths == [250, 64 + reach, *[64 + 2 * reach] * 2, 58 + reach]
+    assert lengths[:5] == [250, 64 + reach, *[64 + 2 * reach] * 2, 58 + reach]
 
 
 def test_grain_does_not_go_below_silence() -> None:
     made = instrument()
     made.texture.scale.fill_(50.0)
-    found = mel_from_codes(made.rvqvae, made.texture, CODES, 1)
+    found = DecodedMel(made.rvqvae, made.texture, CODES, 1).whole()
     assert float(found.min()) == pytest.approx(silence(MEL))
 
 
@@ -202,81 +191,5 @@ def test_sounds_go_on_from_the_prompt_for_as_long_as_a_training_sound() -> None:
 @pytest.mark.parametrize("seconds", [0.05, 1024 / 44_100, 5.805, 1.0])
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000, 384_000])
 def test_given_length_is_exact_to_the_sample(seconds: float, rate: int) -> None:
-    (wave,) = drawn_waves(instrument(Loudness()), [1], Request(seconds=seconds), rate)
-    assert len(wave) == round(seconds * rate)
-
-
-@pytest.mark.parametrize("rate", [44_100, 48_000])
-@pytest.mark.parametrize("level", [0.01, 0.5, 20.0])
-def test_true_peak_is_at_most_minus_one_dbfs(level: float, rate: int) -> None:
-    wave = finished([noise(20_000, level)], 44_100, rate, None)
-    assert true_peak(wave) <= 10 ** (-1 / 20) * (1 + 1e-5)
-
-
-def test_loud_sound_is_turned_down_and_never_clipped() -> None:
-    wave = noise(20_000, 3.0)
-    out = finished([wave], 44_100, 44_100, None)
-    ratio = out[:-221] / wave[:-221]
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
-    assert ratio[0] < 0.3
-
-
-def test_soft_sound_changes_only_in_its_last_five_milliseconds() -> None:
-    wave = noise(20_000, 0.01)
-    before = wave.copy()
-    out = finished([wave], 44_100, 44_100, None)
-    np.testing.assert_array_equal(wave, before)  # the given one is left alone
-    np.testing.assert_array_equal(out[:-220], wave[:-220])
-    gain = out[-220:] / wave[-220:]
-    np.testing.assert_allclose(gain, np.linspace(1, 0, 220), atol=1e-5)
-
-
-@pytest.mark.parametrize("samples", [2, 100, 20_000])
-@pytest.mark.parametrize("rate", [44_100, 48_000])
-def test_sound_ends_at_zero(samples: int, rate: int) -> None:
-    assert finished([np.full(samples, 0.5, np.float32)], 44_100, rate, None)[-1] == 0
-
-
-@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 384_000])
-@pytest.mark.parametrize("samples", [1, 7, 9000])
-def test_a_wave_in_pieces_is_finished_as_it_were_whole(samples: int, rate: int) -> None:
-    wave = noise(9000, 3.0)[:samples]
-    pieces = [wave[:1], wave[1:5], wave[5:5], wave[5:]]
-    whole = finished([wave], 44_100, rate, None)
-    np.testing.assert_array_equal(finished(pieces, 44_100, rate, None), whole)
-    assert len(whole) == len(resample(wave, 44_100, rate))
-
-
-def test_resampling_keeps_the_pitch() -> None:
-    sine = (0.5 * np.sin(2 * math.pi * 1000 / 44_100 * np.arange(44_100))).astype(np.float32)
-    out = finished([sine], 44_100, 48_000, 1.0)
-    assert len(out) == 48_000
-    assert np.abs(np.fft.rfft(out)).argmax() == 1000
-
-
-@pytest.mark.parametrize(("rate", "times"), [(44_100, 0), (48_000, 1), (22_050, 1)])
-def test_sound_is_resampled_once_at_most(
-    rate: int, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[tuple[int, int]] = []
-    real = soxr.ResampleStream
-
-    def counted(rate_in: int, rate_out: int, *rest: Any, **named: Any) -> soxr.ResampleStream:
-        calls.append((rate_in, rate_out))
-        return real(rate_in, rate_out, *rest, **named)
-
-    monkeypatch.setattr(soxr, "ResampleStream", counted)
-    monkeypatch.delattr(soxr, "resample")
-    finished([noise(9000)], 44_100, rate, None)
-    assert calls == [(44_100, rate)] * times + [(1, 4)]  # and where the peak is looked for
-
-
-@pytest.mark.parametrize("rate", [44_100, 48_000])
-def test_finished_sound_has_no_offset(rate: int) -> None:
-    offset = noise(44_100) + np.float32(0.3)
-    wave = finished([offset], 44_100, rate, None)
-    assert abs(wave.mean()) < 1e-4
-    assert len(wave) == rate
-    assert len(finished([offset], 44_100, rate, 0.25)) == rate // 4
-    assert wave[-1] == 0  # faded to the end
-    np.testing.assert_array_equal(finished([offset], 44_100, rate, None), wave)
+    (sound,) = played_sounds(instrument(Loudness()), [1], Request(seconds=seconds), rate)
+    assert len(sound.whole()) == len(sound) == round(seconds * rate)

@@ -16,7 +16,7 @@ from core.config import (
     SplitConfig,
     ValidateConfig,
 )
-from core.generation import Instrument, mel_from_codes
+from core.generation import DecodedMel, Instrument
 from core.griffinlim import GriffinLim
 from tasks import judge as judging
 from tasks.judge import (
@@ -166,8 +166,8 @@ def test_a_new_sound_does_not_hang_on_those_drawn_with_it(
 
 def test_a_judged_mel_has_the_grain_of_its_seed(instrument: Instrument) -> None:
     (codes,), (mel,) = drawn_mels(instrument, [5])
-    assert torch.equal(mel, mel_from_codes(instrument.rvqvae, instrument.texture, codes, 5))
-    other = mel_from_codes(instrument.rvqvae, instrument.texture, codes, 6)
+    assert torch.equal(mel, DecodedMel(instrument.rvqvae, instrument.texture, codes, 5).whole())
+    other = DecodedMel(instrument.rvqvae, instrument.texture, codes, 6).whole()
     assert not torch.equal(mel, other)
 
 
