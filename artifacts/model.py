@@ -19,7 +19,7 @@ from core.presets import from_json
 from core.prior import EXAMPLE, UNKNOWN, Prior
 from core.rvqvae import RvqVae
 from core.sampling import LONGEST_NATURAL
-from core.texture import Texture
+from core.texture import LAGS, Texture
 from core.vocoders import vocoder_from_weights
 
 
@@ -188,6 +188,7 @@ def _check_prior(prior: Mapping[str, Tensor], labels: int) -> None:
 def _check_texture(texture: Mapping[str, Tensor], config: BuildConfig) -> None:
     """Raises ValueError unless the tensors that it takes its shapes from fit."""
     bands = config.mel.mel_bands
-    for name, shape in {"mean": (bands,), "spread": (), "scale": (bands,)}.items():
+    shapes = {"mean": (bands,), "spread": (), "scale": (bands,), "kernel": (2 * LAGS + 1,)}
+    for name, shape in shapes.items():
         if texture[name].shape != shape:
             raise ValueError(f"{name} has shape {tuple(texture[name].shape)}, not {shape}")

@@ -105,7 +105,7 @@ class TextureConfig:
     window_frames: int = 32  # code frames
     steps: int = 1500
     evaluate_every_steps: int = 250
-    sampling_steps: int = 3
+    sampling_steps: int = 6
 
 
 @dataclass(frozen=True)

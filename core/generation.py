@@ -14,7 +14,7 @@ from core.finishing import ShortTape, Sound, Tape
 from core.prior import Prior
 from core.rvqvae import RvqVae
 from core.sampling import Sampling, sample_codes
-from core.texture import Texture, seeded_noise
+from core.texture import Texture
 from core.training import step_seed
 from core.vocoder import Vocoder
 
@@ -82,9 +82,7 @@ class DecodedMel:
         high = min(len(self.codes), -(-stop // stack) + reach)
         codes = self.codes[None, low:high].to(self.rvqvae.codebooks.device)
         smooth = self.rvqvae.decode(self.rvqvae.vectors(codes))[0]
-        grained = self.texture.textured(
-            smooth, seeded_noise(self.seed, low, high, self.texture.width)
-        )
+        grained = self.texture.textured(smooth, self.texture.noise(self.seed, low, high))
         return grained[start - low * stack : stop - low * stack]
 
     def whole(self) -> Tensor:

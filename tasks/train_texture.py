@@ -13,15 +13,15 @@ from core.config import AugmentConfig, MelConfig, RvqvaeConfig, TextureConfig
 from core.rvqvae import RvqVae
 from core.sizing import training_steps
 from core.split import Split
-from core.texture import Texture
-from core.texture_training import TextureTrainer, residual_scale
+from core.texture import Texture, colouring
+from core.texture_training import TextureTrainer, residual_statistics
 from core.training import below, step_seed
 from tasks.step import Run, step
 from tasks.training import one_thread, train
 from tasks.warm_start import begun
 
 
-@step("texture", version=1)
+@step("texture", version=2)
 def train_texture(
     run: Run,
     sounds: Ref,
@@ -35,7 +35,7 @@ def train_texture(
     seed: int,
     parent: Ref | None = None,
 ) -> Ref:
-    """The weights with the least velocity error on held-out sounds.
+    """The weights with the least loss on held-out sounds.
 
     Args:
         parent: the model to go on from; its net is the start where it fits.
@@ -45,14 +45,14 @@ def train_texture(
     train_mels = [data.log_mel(part) for part in data.train]
     held_out = [data.log_mel(part) for part in data.held_out]
     with one_thread():
-        scale = residual_scale(model, train_mels)
+        scale, alike = residual_statistics(model, train_mels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_seed(seed, 0, "texture weights"))
-        texture = Texture(model.mean, model.scale, scale, mel, codec, config)
+        texture = Texture(model.mean, model.scale, scale, colouring(alike), mel, codec, config)
     begins: dict[str, Any] = {}
     if parent is not None:
         known = Parent(run.store, parent)
-        begins = begun("texture", known, texture.net, below("net.", known.weights("texture")))
+        begins = begun("texture", known, texture.nets, below("nets.", known.weights("texture")))
     code_frames = sum(-(-len(one) // codec.stack_frames) for one in train_mels)
     steps = training_steps(code_frames, config.steps)
     trainer = TextureTrainer(texture, model, steps, train_mels, held_out, augment, seed, run.device)
@@ -64,7 +64,7 @@ def train_texture(
         "seed": seed,
         "versions": {"torch": torch.__version__},
         "best_step": fit.best_step,
-        "velocity_error": fit.best_loss,
+        "held_out": fit.best_loss,
         "history": fit.history,
         **begins,
     }

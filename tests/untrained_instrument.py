@@ -7,7 +7,7 @@ from core.config import MelConfig, PriorConfig, RvqvaeConfig, TextureConfig, Voc
 from core.generation import Instrument
 from core.prior import Prior
 from core.rvqvae import LinearStart, RvqVae
-from core.texture import Texture
+from core.texture import LAGS, Texture, colouring
 from core.vocoder import Vocoder
 
 MEL = MelConfig(mel_bands=4)
@@ -41,17 +41,21 @@ EXAMPLES = torch.tensor(
 SCALES = torch.linspace(-20, 20, 33).expand(4, -1).clone()
 
 
+# Noise that is white, as long as that of any sound is drawn.
+KERNEL = colouring(torch.eye(LAGS + 1)[0])
+
+
 def instrument(vocoder: Vocoder | None = None, codec_blocks: int = 1) -> Instrument:
     torch.manual_seed(0)
     books, mean, one = torch.randn(2, 8, 3), torch.full((4,), -5.0), torch.ones(())
     start = LinearStart(mean, one, torch.eye(8)[:, :3], books)
     codec = RvqvaeConfig(latent_dim=3, hidden=8, blocks=codec_blocks)
-    scale, shape = torch.full((4,), 0.1), TextureConfig(hidden=8, blocks=1)
+    scale, shape = torch.full((4,), 0.1), TextureConfig(hidden=8, blocks=1, sampling_steps=3)
     prior = Prior(books, PriorConfig(hidden=8), SCALES, EXAMPLES, labels=2)
     return Instrument(
         MEL,
         RvqVae(start, MEL, codec).eval(),
-        Texture(mean, one, scale, MEL, codec, shape).eval(),
+        Texture(mean, one, scale, KERNEL, MEL, codec, shape).eval(),
         prior,
         vocoder or Loudness(),
         longest_frames=6,

@@ -16,7 +16,7 @@ from core.config import BuildConfig, MelConfig, PriorConfig, RvqvaeConfig, Textu
 from core.errors import ConfigError, PackageError
 from core.prior import Prior
 from core.rvqvae import LinearStart, RvqVae
-from core.texture import Texture
+from core.texture import LAGS, Texture
 
 WEIGHTS = safetensors.torch.save({"w": torch.zeros(2)})
 ENTRIES = {
@@ -173,7 +173,7 @@ Tensors = dict[str, Tensor]
 def nets() -> dict[str, Tensors]:
     """Two levels of three codes, two labels."""
     start = LinearStart(torch.zeros(128), torch.ones(()), torch.zeros(256, 8), BOOKS)
-    texture = (torch.zeros(128), torch.ones(()), torch.ones(128))
+    texture = (torch.zeros(128), torch.ones(()), torch.ones(128), torch.ones(2 * LAGS + 1))
     prior = Prior(BOOKS, SMALL.prior, torch.zeros(4, 33), EXAMPLES, labels=2)
     return {
         "rvqvae": RvqVae(start, MelConfig(), SMALL.rvqvae).state_dict(),

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from core.config import MelConfig, RvqvaeConfig, TextureConfig
 from core.mel import silence
-from core.texture import Texture, seeded_noise
+from core.texture import LAGS, Texture, colouring, white_noise
 
 MEL, CODEC = MelConfig(mel_bands=4), RvqvaeConfig()  # two mel frames a code frame
 SCALE = torch.tensor([0.1, 0.2, 0.3, 0.4])
+LIKENESS = 0.6 ** torch.arange(LAGS + 1.0)  # of one frame to those after it
 
 
 def config(sampling_steps: int = 4) -> TextureConfig:
@@ -21,7 +22,10 @@ def config(sampling_steps: int = 4) -> TextureConfig:
 def fresh(sampling_steps: int = 4, mean: float = -5.0) -> Texture:
     torch.manual_seed(0)
     band_means = torch.full((4,), mean)
-    return Texture(band_means, torch.tensor(2.0), SCALE, MEL, CODEC, config(sampling_steps)).eval()
+    kernel = colouring(LIKENESS)
+    return Texture(
+        band_means, torch.tensor(2.0), SCALE, kernel, MEL, CODEC, config(sampling_steps)
+    ).eval()
 
 
 def stirred(mean: float = -5.0) -> Texture:
@@ -98,17 +102,50 @@ def test_each_sound_is_moved_at_its_own_time() -> None:
 # Noise is drawn in blocks of 64 code frames.
 @pytest.mark.parametrize(("first", "last"), [(0, 5), (0, 64), (3, 130), (64, 65), (70, 200)])
 def test_noise_of_a_part_is_that_of_the_whole(first: int, last: int) -> None:
-    part = seeded_noise(3, first, last, 8)
+    part = white_noise(3, first, last, 8)
     assert part.shape == (last - first, 8)
-    assert torch.equal(part, seeded_noise(3, 0, 200, 8)[first:last])
+    assert torch.equal(part, white_noise(3, 0, 200, 8)[first:last])
+
+
+def autocorrelation(frames: Tensor) -> Tensor:
+    """(LAGS + 1,) of (F, M)."""
+    products = [(frames[lag:] * frames[: len(frames) - lag]).mean() for lag in range(LAGS + 1)]
+    return torch.stack(products)
+
+
+# What is left of the likeness where it is faded out, and the kernel cut off.
+@pytest.mark.parametrize("of_next", [0.0, 0.3, 0.6, -0.5])
+def test_coloured_noise_goes_from_frame_to_frame_as_told(of_next: float) -> None:
+    likeness = of_next ** torch.arange(LAGS + 1.0)
+    texture = fresh()
+    texture.kernel.copy_(colouring(likeness))
+    drawn = texture.noise(1, 0, 40_000).reshape(-1, 4)  # sd of a product's mean: .002
+    faded = likeness * torch.cos(torch.arange(LAGS + 1.0) / (LAGS + 1) * torch.pi / 2)
+    torch.testing.assert_close(autocorrelation(drawn), faded, atol=0.03, rtol=0)
+    assert abs(float((drawn[:, 0] * drawn[:, 1]).mean())) < 0.02  # bands for themselves
+
+
+def test_kernel_of_independent_frames_is_one() -> None:
+    one = torch.eye(2 * LAGS + 1)[LAGS]
+    torch.testing.assert_close(colouring(torch.eye(LAGS + 1)[0]), one, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("stack", [1, 2, 3])
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (3, 130), (64, 65)])
+def test_coloured_noise_of_a_part_is_that_of_the_whole(stack: int, first: int, last: int) -> None:
+    buffers = torch.zeros(4), torch.ones(()), SCALE, colouring(LIKENESS)
+    texture = Texture(*buffers, MEL, RvqvaeConfig(stack_frames=stack), config())
+    part = texture.noise(3, first, last)
+    assert part.shape == (last - first, 4 * stack)
+    torch.testing.assert_close(part, texture.noise(3, 0, 150)[first:last])
 
 
 def test_noise_is_standard_normal_and_its_seeds_alone() -> None:
     torch.manual_seed(1)
-    drawn = seeded_noise(3, 0, 1000, 8)
+    drawn = white_noise(3, 0, 1000, 8)
     torch.manual_seed(2)
-    assert torch.equal(seeded_noise(3, 0, 1000, 8), drawn)
-    assert not torch.equal(seeded_noise(4, 0, 1000, 8), drawn)
+    assert torch.equal(white_noise(3, 0, 1000, 8), drawn)
+    assert not torch.equal(white_noise(4, 0, 1000, 8), drawn)
     assert float(drawn.mean()) == pytest.approx(0, abs=0.05)  # sd .011
     assert float(drawn.std()) == pytest.approx(1, abs=0.04)  # sd .008
     assert not torch.equal(drawn[:64], drawn[64:128])

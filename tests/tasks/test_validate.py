@@ -12,7 +12,7 @@ import torch
 from small_line import Line, built
 from torch import Tensor
 
-from core import copies, generation
+from core import copies, finishing
 from core.comparison import Distance
 from core.config import VocoderName
 from core.errors import VocoderError
@@ -142,7 +142,7 @@ def test_build_whose_mels_are_shifted_by_one_band_is_red(
 def test_44_khz_sound_that_is_passed_off_as_48_khz_is_red(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generation, "resampled", lambda pieces, *_: pieces)
+    monkeypatch.setattr(finishing, "resampled", lambda pieces, *_: pieces)
     gates = judged_again(line)
     assert red(gates) == ["duration"]
     assert red(gates, "pitch") == ["pitch"]
