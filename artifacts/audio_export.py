@@ -64,19 +64,23 @@ def write_blocks(
 
 
 def _sounding(blocks: Iterable[NDArray[np.float32]], name: str) -> Iterator[NDArray[np.float32]]:
-    """The blocks, contiguous, small enough for libsndfile and not empty.
+    """The blocks cut anew, as libsndfile bears them: on that cut Vorbis' bytes hang.
 
     Raises AudioError: there is nothing, or what is no number.
     """
-    samples = 0
-    for whole in blocks:
-        if not np.isfinite(whole).all():
+    samples, rest = 0, None
+    for block in blocks:
+        if not np.isfinite(block).all():
             raise AudioError(f"the sound for {name} contains NaN or infinity; it cannot be written")
-        samples += whole.size
-        for start in range(0, len(whole), BLOCK_FRAMES):
-            yield np.ascontiguousarray(whole[start : start + BLOCK_FRAMES], np.float32)
+        samples += block.size
+        rest = block if rest is None else np.concatenate([rest, block])
+        while len(rest) >= BLOCK_FRAMES:
+            yield np.ascontiguousarray(rest[:BLOCK_FRAMES], np.float32)
+            rest = rest[BLOCK_FRAMES:]
     if samples == 0:
         raise AudioError(f"the sound for {name} has no samples; it cannot be written")
+    if rest is not None and len(rest):
+        yield np.ascontiguousarray(rest, np.float32)
 
 
 def placed(

@@ -24,6 +24,12 @@ class FileTape:
         self.bytes = 0
         weakref.finalize(self, self.file.close)
 
+    def emptied(self) -> "FileTape":
+        """This tape, with nothing on it."""
+        self.file.truncate(0)
+        self.bytes = 0
+        return self
+
     def __len__(self) -> int:
         return self.bytes // 4
 
@@ -41,5 +47,7 @@ class FileTape:
         held = bytearray(4 * (stop - start))
         rest = memoryview(held)
         while rest:
-            rest = rest[self.file.readinto(rest) :]
+            found = self.file.readinto(rest)
+            assert found
+            rest = rest[found:]
         return np.frombuffer(held, np.float32)

@@ -34,7 +34,7 @@ class Frames(Protocol):
         """Frames."""
 
     def __getitem__(self, frames: slice, /) -> Tensor:
-        """(F, M)."""
+        """(F, M) of frames in a row."""
 
 
 def wave_pieces(vocoder: Vocoder, log_mel: Frames, mel: MelConfig, seed: int = 0) -> Iterator[Wave]:

@@ -1,7 +1,7 @@
 """The last steps to a file: one sample rate, no DC, exact length, a fade and a safe peak.
 
-What the vocoder made waits on a tape. It is read once for its offset, once for its peak and
-once for the file, so that of a sound of any length only one block is in memory.
+What the vocoder made is resampled onto a tape and read from there block by block, for its
+offset, its peak, its level and the file: of a sound of any length one block is in memory.
 """
 
 import math
@@ -44,7 +44,7 @@ class ShortTape:
         self.held += piece.astype(np.float32, copy=False).tobytes()
 
     def read(self, start: int, stop: int) -> Wave:
-        return np.frombuffer(self.held, np.float32, stop - start, 4 * start)
+        return np.frombuffer(self.held, np.float32, stop - start, 4 * start).copy()
 
 
 def falling(samples: int, rate: int) -> Wave:

@@ -21,7 +21,7 @@ from core.vocoder import Vocoder
 SILENT_DBFS = -50.0  # a drawn sound quieter than this is drawn again
 MOST_DRAWS = 8
 CANDIDATES = 8  # for each sound where a kind or a control is asked; the nearest to it is kept
-STRETCH_FRAMES = 512  # decoded at once, 5.9 s
+DECODED_FRAMES = 512  # at once where all of a mel is wanted, 5.9 s
 CHOSEN_SECONDS = 30.0  # a longer sound is drawn once: it has the time to become what it was told
 
 
@@ -75,7 +75,8 @@ class DecodedMel:
     @torch.no_grad()
     def __getitem__(self, frames: slice, /) -> Tensor:
         """(F, M) of these frames, from as much around them as the nets hear."""
-        start, stop, _ = frames.indices(len(self))
+        start, stop, step = frames.indices(len(self))
+        assert step == 1
         stack = self.rvqvae.config.stack_frames
         reach = self.rvqvae.decoder_net.reach + self.texture.reach_code_frames
         low = max(0, start // stack - reach)
@@ -87,8 +88,8 @@ class DecodedMel:
 
     def whole(self) -> Tensor:
         """(F, M)."""
-        edges = range(0, len(self), STRETCH_FRAMES)
-        return torch.cat([self[first : first + STRETCH_FRAMES] for first in edges])
+        edges = range(0, len(self), DECODED_FRAMES)
+        return torch.cat([self[first : first + DECODED_FRAMES] for first in edges])
 
 
 def drawn_sounds(
@@ -160,7 +161,8 @@ def played_sounds(
     from its own; if all are, the last one is returned.
 
     Args:
-        tape: makes one for each sound to wait on.
+        tape: gives an empty one for a sound to wait on. It may be the same each time, if each
+            sound is read before the next is asked for.
     """
     mel = instrument.mel
 

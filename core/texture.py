@@ -29,6 +29,16 @@ LAGS = 12  # mel frames over which residuals are taken to be alike, 0.14 s
 NATS = (-3.0, 1.5)  # of a deviation, against the band's own
 
 
+class Nets(nn.Module):
+    """What is learnt: where x moves, and how far residuals stray."""
+
+    def __init__(self, width: int, config: TextureConfig):
+        super().__init__()
+        inputs = 2 * width + 2 * TIME_WAVES + 1
+        self.velocity = FrameNet(inputs, width, config.hidden, config.blocks, dropout=0.0)
+        self.deviation = FrameNet(width, width, max(1, config.hidden // 2), 1, dropout=0.0)
+
+
 class Texture(nn.Module):
     """Draws residuals for smooth log mels.
 
@@ -60,13 +70,7 @@ class Texture(nn.Module):
         self.register_buffer("spread", spread)
         self.register_buffer("scale", scale)
         self.register_buffer("kernel", kernel)
-        inputs = 2 * self.width + 2 * TIME_WAVES + 1
-        self.nets = nn.ModuleDict(
-            {
-                "velocity": FrameNet(inputs, self.width, config.hidden, config.blocks, 0.0),
-                "deviation": FrameNet(self.width, self.width, config.hidden // 2, 1, 0.0),
-            }
-        )
+        self.nets = Nets(self.width, config)
 
     @classmethod
     def from_weights(
@@ -88,7 +92,7 @@ class Texture(nn.Module):
 
     def log_deviation(self, smooth: Tensor) -> Tensor:
         """How far residuals stray here, of what they do in their band: (B, F', S * M) nats."""
-        nats: Tensor = self.nets["deviation"](self.heard(smooth))
+        nats: Tensor = self.nets.deviation(self.heard(smooth))
         return nats.clamp(*NATS)
 
     def velocity(self, x: Tensor, time: Tensor, smooth: Tensor) -> Tensor:
@@ -107,7 +111,7 @@ class Texture(nn.Module):
         order = torch.arange(1, TIME_WAVES + 1, device=x.device) * torch.pi
         waves = [t, (t * order).sin(), (t * order).cos()]
         when = torch.cat(waves, dim=-1).expand(-1, x.shape[1], -1)
-        moved: Tensor = known * x + self.nets["velocity"](
+        moved: Tensor = known * x + self.nets.velocity(
             torch.cat([x, self.heard(smooth), when], dim=-1)
         )
         return moved
@@ -129,7 +133,7 @@ class Texture(nn.Module):
             smooth: (F' * S, M) log mel.
             noise: (F', S * M), see `noise`.
         """
-        grain = self.residual(smooth[None], noise[None].to(smooth.device))[0]
+        grain = self.residual(smooth[None], noise[None])[0]
         return (smooth + grain).clamp_min(silence(self.mel))
 
     @property
@@ -152,7 +156,8 @@ class Texture(nn.Module):
     @property
     def reach_code_frames(self) -> int:
         """Code frames on each side of one on which its grain depends."""
-        return self.config.sampling_steps * self.config.blocks
+        nets = self.nets
+        return max(self.config.sampling_steps * nets.velocity.reach, nets.deviation.reach)
 
 
 def white_noise(seed: int, first: int, last: int, width: int) -> Tensor:
@@ -166,10 +171,12 @@ def white_noise(seed: int, first: int, last: int, width: int) -> Tensor:
 
 
 def colouring(likeness: Tensor) -> Tensor:
-    """The kernel that gives white noise this autocorrelation.
+    """The kernel that gives white noise nearly this autocorrelation, with none beyond LAGS frames.
+
+    What is alike for longer, as held tones' residuals are, becomes alike for as long as that.
 
     Args:
-        likeness: (LAGS + 1,) from lag 0, where it is 1; it fades out at LAGS frames.
+        likeness: (LAGS + 1,) from lag 0, where it is 1.
     Returns:
         (2 * LAGS + 1,) with energy 1.
     """

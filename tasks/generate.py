@@ -118,11 +118,9 @@ def _sounds(
     batches = [seeds[:1]] + [
         seeds[first : first + BATCH_SOUNDS] for first in range(1, len(seeds), BATCH_SOUNDS)
     ]
-    digest = sha256_of(model.path)
+    digest, tape = sha256_of(model.path), FileTape(folder)
     for batch in batches:
-        played = played_sounds(
-            instrument, batch, request, wish.sample_rate, lambda: FileTape(folder)
-        )
+        played = played_sounds(instrument, batch, request, wish.sample_rate, tape.emptied)
         for seed, sound in zip(batch, played, strict=True):
             yield _written(model, digest, wish, instrument, seed, sound, folder)
 

@@ -38,7 +38,7 @@ def train_texture(
     """The weights with the least loss on held-out sounds.
 
     Args:
-        parent: the model to go on from; its net is the start where it fits.
+        parent: the model to go on from; its nets are the start where they fit.
     """
     data = TrainingData.open(run.store, sounds, mels, split)
     model = RvqVae.from_weights(load_weights(run.store, rvqvae.parts["weights"]), mel, codec)

@@ -129,7 +129,8 @@ def preview_clips(
     """A few new sounds, at their natural lengths."""
     rate = instrument.mel.sample_rate
     voice = instrument.vocoder.name
+    waves = (sound.whole() for sound in played_sounds(instrument, seeds, Request(), rate))
     return [
-        clips.add(f"new sound {number}", "model", voice, sound.whole(), sound.whole(), {})
-        for number, sound in enumerate(played_sounds(instrument, seeds, Request(), rate), 1)
+        clips.add(f"new sound {number}", "model", voice, wave, wave, {})
+        for number, wave in enumerate(waves, 1)
     ]

@@ -63,10 +63,7 @@ def test_channels_are_kept(tmp_path: Path) -> None:
 def test_a_wave_in_blocks_is_written_as_it_were_whole(tmp_path: Path, container: Container) -> None:
     write_audio(tmp_path / "a", WAVE, 48_000, container)
     write_blocks(tmp_path / "b", np.split(WAVE, [0, 1, 70_000]), 48_000, container)
-    (whole, _), (parts, _) = (soundfile.read(tmp_path / name) for name in "ab")
-    if container in ("wav", "flac"):
-        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    np.testing.assert_array_equal(parts, whole)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_fault_in_a_later_block_leaves_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import gc
+import os
 import resource
 import tracemalloc
 from pathlib import Path
@@ -7,20 +8,23 @@ import numpy as np
 import pytest
 
 from artifacts.tape import FileTape
-from core.finishing import Sound, Tape
+from core.finishing import ShortTape, Sound, Tape
 
 
 def wave(samples: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(samples).astype(np.float32)
 
 
-def test_what_was_written_is_read_in_any_parts(tmp_path: Path) -> None:
-    tape: Tape = FileTape(tmp_path)
+@pytest.mark.parametrize("kind", ["file", "short"])
+def test_what_was_written_is_read_in_any_parts(kind: str, tmp_path: Path) -> None:
+    tape: Tape = FileTape(tmp_path) if kind == "file" else ShortTape()
+    kept = tape.read(0, 0)
     whole = wave(1000)
     for piece in np.split(whole, [0, 1, 600]):
         tape.write(piece)
-        np.testing.assert_array_equal(tape.read(0, len(tape)), whole[: len(tape)])
-    assert len(tape) == 1000
+        kept = tape.read(0, len(tape))
+        np.testing.assert_array_equal(kept, whole[: len(tape)])
+    assert len(tape) == len(kept) == 1000
     for start, stop in [(0, 1000), (999, 1000), (500, 700), (7, 7)]:
         np.testing.assert_array_equal(tape.read(start, stop), whole[start:stop])
 
@@ -28,11 +32,22 @@ def test_what_was_written_is_read_in_any_parts(tmp_path: Path) -> None:
 def test_tape_leaves_nothing_behind(tmp_path: Path) -> None:
     tape = FileTape(tmp_path)
     tape.write(wave(10))
+    assert list(tmp_path.iterdir()) == []  # nor would a kill
     file = tape.file
     del tape
     gc.collect()
     assert file.closed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_emptied_tape_begins_anew(tmp_path: Path) -> None:
+    tape = FileTape(tmp_path)
+    tape.write(wave(10))
+    assert tape.emptied() is tape
+    assert len(tape) == 0
+    tape.write(2 * wave(3))
+    np.testing.assert_array_equal(tape.read(0, 3), 2 * wave(3))
+    assert os.fstat(tape.file.fileno()).st_size == 12
 
 
 def test_a_full_disk_is_told_when_it_is_full(tmp_path: Path) -> None:

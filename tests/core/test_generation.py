@@ -68,7 +68,7 @@ def test_a_long_sound_is_decoded_in_stretches_as_it_were_whole(
 
     monkeypatch.setattr(codec, "decode", counted)
     whole = DecodedMel(codec, made.texture, codes, 3).whole()
-    monkeypatch.setattr(generation, "STRETCH_FRAMES", 128)
+    monkeypatch.setattr(generation, "DECODED_FRAMES", 128)
     torch.testing.assert_close(DecodedMel(codec, made.texture, codes, 3).whole(), whole)
     for frames in (slice(0, 1), slice(99, 301), slice(131, 132), slice(499, 500)):
         torch.testing.assert_close(DecodedMel(codec, made.texture, codes, 3)[frames], whole[frames])

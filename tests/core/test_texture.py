@@ -113,15 +113,16 @@ def autocorrelation(frames: Tensor) -> Tensor:
     return torch.stack(products)
 
 
-# What is left of the likeness where it is faded out, and the kernel cut off.
-@pytest.mark.parametrize("of_next", [0.0, 0.3, 0.6, -0.5])
-def test_coloured_noise_goes_from_frame_to_frame_as_told(of_next: float) -> None:
+# What is alike beyond LAGS frames costs some of what is alike before.
+@pytest.mark.parametrize(
+    ("of_next", "within"), [(0.0, 0.02), (0.3, 0.02), (0.6, 0.03), (-0.5, 0.02), (0.9, 0.25)]
+)
+def test_coloured_noise_goes_from_frame_to_frame_as_told(of_next: float, within: float) -> None:
     likeness = of_next ** torch.arange(LAGS + 1.0)
     texture = fresh()
     texture.kernel.copy_(colouring(likeness))
     drawn = texture.noise(1, 0, 40_000).reshape(-1, 4)  # sd of a product's mean: .002
-    faded = likeness * torch.cos(torch.arange(LAGS + 1.0) / (LAGS + 1) * torch.pi / 2)
-    torch.testing.assert_close(autocorrelation(drawn), faded, atol=0.03, rtol=0)
+    torch.testing.assert_close(autocorrelation(drawn), likeness, atol=within, rtol=0)
     assert abs(float((drawn[:, 0] * drawn[:, 1]).mean())) < 0.02  # bands for themselves
 
 

@@ -12,11 +12,13 @@ from broken_sounds import tone
 
 from artifacts.model import Model
 from artifacts.store import sha256_of
+from artifacts.tape import FileTape
 from core import generation
 from core.controls import Controls
 from core.errors import AudioError, ConfigError
 from core.mel import log_mel
 from core.sampling import Sampling
+from tasks import generate as generating
 from tasks.generate import NewSound, Wish, fresh_seed, generate_sounds, prompt_mel
 
 CPU = torch.device("cpu")
@@ -80,6 +82,44 @@ def test_sounds_have_the_seeds_that_follow_and_a_whole_file_each(
         assert one.sha256 == sha256_of(Path(one.path))
     assert len({one.sha256 for one in made}) == 3
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] * 3 + [".wav"] * 3
+
+
+def test_sounds_wait_on_one_tape_beside_their_files(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+    seconds: list[float] = []
+
+    class Noted(FileTape):
+        def __init__(self, folder: Path):
+            super().__init__(folder)
+            folders.append(folder)
+
+        def emptied(self) -> FileTape:
+            seconds.append(len(self) / 48_000)
+            return super().emptied()
+
+    monkeypatch.setattr(generating, "FileTape", Noted)
+    made = generated(model, tmp_path, Wish(3, seed=2))
+    assert folders == [tmp_path]
+    assert {one.seconds for one in made[:2]} <= set(seconds)
+
+
+def test_a_disk_that_is_full_leaves_the_sounds_that_are_whole(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FileTape.write
+
+    def refused(self: FileTape, piece: np.ndarray) -> None:
+        if any(tmp_path.glob("*.json")):  # the first is done
+            raise OSError(28, "No space left on device")
+        write(self, piece)
+
+    monkeypatch.setattr(FileTape, "write", refused)
+    with pytest.raises(OSError, match="No space"):
+        generated(model, tmp_path, Wish(2, seed=2))
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["kit-000002.wav", "kit-000002.wav.json"]
 
 
 def test_the_same_wish_gives_the_same_files_again(model: Model, tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import torch
 
 from artifacts.model import Model
 from artifacts.store import sha256_of
+from artifacts.tape import FileTape
 from core.audio import resample
 from core.config import MelConfig
 from core.errors import AudioError, ConfigError
 from core.legacy_mel import LegacyMelConfig, legacy_mel
 from core.mel import log_mel
+from tasks import vocode
 from tasks.vocode import Vocoding, vocoded
 
 BELLS_HZ = 1000.0
@@ -44,6 +46,21 @@ def played(model: Model, mel: str, out: Path, **wish: object) -> dict:
 def pitch(wave: np.ndarray, rate: int) -> float:
     spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
     return float(spectrum.argmax() * rate / len(wave))
+
+
+def test_a_sound_waits_on_a_tape_beside_its_file(
+    model: Model, mels: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def noted(folder: Path) -> FileTape:
+        folders.append(folder)
+        return FileTape(folder)
+
+    monkeypatch.setattr(vocode, "FileTape", noted)
+    kind = "slaney_logclamp"
+    played(model, mels[kind], tmp_path / "out", mel_type=kind)
+    assert folders == [tmp_path / "out"]
 
 
 @pytest.mark.parametrize("kind", ["htk_log1p", "slaney_logclamp"])
