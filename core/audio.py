@@ -92,6 +92,10 @@ def equally_loud(waves: Sequence[Wave]) -> list[Wave]:
     return [wave * common for wave in matched]
 
 
+def energy(wave: Wave) -> float:
+    """The sum of the squares of a (T,) wave, without a float64 copy of it."""
+    return float(np.einsum("i,i", wave, wave, dtype=np.float64))
+
+
 def _rms(wave: Wave) -> float:
-    energy = float(np.einsum("i,i", wave, wave, dtype=np.float64))  # without a float64 copy
-    return math.sqrt(energy / max(1, len(wave)))
+    return math.sqrt(energy(wave) / max(1, len(wave)))

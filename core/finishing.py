@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from core.audio import BLOCK, LOUDEST_DBFS, Wave, amplitude, dbfs, peak_of, resampled
+from core.audio import BLOCK, LOUDEST_DBFS, Wave, amplitude, dbfs, energy, peak_of, resampled
 
 FADE_SECONDS = 0.005  # at the end, so that nothing clicks
 OFFSET_SHARE = 0.003  # of the RMS: an offset 50 dB below the sound itself is left alone
@@ -108,8 +108,8 @@ class Sound:
     @property
     def rms_dbfs(self) -> float:
         """Its level, as core.audio.rms_dbfs has it."""
-        energy = sum(float(np.einsum("i,i", one, one, dtype=np.float64)) for one in self.blocks())
-        return dbfs(math.sqrt(energy / max(1, self.samples)))
+        total = sum(energy(one) for one in self.blocks())
+        return dbfs(math.sqrt(total / max(1, self.samples)))
 
     def _has_offset(self) -> bool:
         """Whether what lies on the tape has DC.
@@ -118,12 +118,12 @@ class Sound:
         mean away would move the silence around a sound off zero; so the mean is only the
         sign, and what goes is all that is slower than 10 Hz, without a shift of phase.
         """
-        total = energy = 0.0
+        total = squares = 0.0
         for start in range(0, len(self.tape), BLOCK):
             block = self.tape.read(start, min(len(self.tape), start + BLOCK))
             total += float(block.sum(dtype=np.float64))
-            energy += float(np.einsum("i,i", block, block, dtype=np.float64))
-        return abs(total) > OFFSET_SHARE * math.sqrt(energy * len(self.tape))
+            squares += energy(block)
+        return abs(total) > OFFSET_SHARE * math.sqrt(squares * len(self.tape))
 
     def _slow(self, start: int, stop: int) -> Wave:
         """What is slower than 10 Hz in a part of the tape."""

@@ -171,9 +171,10 @@ def white_noise(seed: int, first: int, last: int, width: int) -> Tensor:
 
 
 def colouring(likeness: Tensor) -> Tensor:
-    """The kernel that gives white noise nearly this autocorrelation, with none beyond LAGS frames.
+    """The kernel that gives white noise nearly this autocorrelation.
 
-    What is alike for longer, as held tones' residuals are, becomes alike for as long as that.
+    It fades out within some LAGS frames: of what is alike for longer, as held tones' residuals
+    are, less is left at every lag.
 
     Args:
         likeness: (LAGS + 1,) from lag 0, where it is 1.
