@@ -11,14 +11,13 @@ from functools import lru_cache
 
 import librosa
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.config import MelConfig
 from core.errors import AudioError
 from core.griffinlim import non_negative_inverse
 from core.mel import filterbank, magnitude
-from core.spectral import framed_spectrum
+from core.spectral import hann, power_spectrum, reflected
 
 UPDATES = 25  # 10 are as near to the true mel, 50 and 200 no nearer
 LEAST_POWER = 1e-30  # the power of a magnitude at the mel contract's floor is 1e-10
@@ -66,10 +65,9 @@ def legacy_mel(wave: Tensor, config: LegacyMelConfig) -> Tensor:
         raise AudioError(
             f"a wave of {wave.shape[-1]} samples has no legacy mel; pad it to {half + 1} or more"
         )
-    padded = F.pad(wave[:, None], (half, half), mode="reflect")[:, 0]
-    frames = framed_spectrum(padded, config.fft_samples, config.hop_samples)
-    power = frames.real.square() + frames.imag.square()
-    return torch.log1p(power @ legacy_filterbank(config).to(wave.device).T).transpose(1, 2)
+    window = hann(config.fft_samples, wave.device)
+    squares = power_spectrum(reflected(wave, half), window, config.hop_samples)
+    return torch.log1p(squares @ legacy_filterbank(config).to(wave.device).T).transpose(1, 2)
 
 
 def log_from_log1p(log1p_mel: Tensor, floor: float) -> Tensor:
@@ -122,8 +120,8 @@ def from_legacy_mel(log1p_mel: Tensor, legacy: LegacyMelConfig, mel: MelConfig) 
     bins = mel.sample_rate / mel.fft_samples * legacy.fft_samples / legacy.sample_rate
     places = torch.arange(mel.fft_samples // 2 + 1, dtype=torch.float64) * bins
     linear = read_between(linear.T, places).T  # (F, bins)
-    linear = magnitude(torch.complex(linear, torch.zeros_like(linear)))
-    return torch.log((linear @ filterbank(mel).to(linear.device).T).clamp_min(mel.floor))
+    heard = magnitude(linear.square()) @ filterbank(mel).to(linear.device).T
+    return torch.log(heard.clamp_min(mel.floor))
 
 
 def read_between(rows: Tensor, places: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ Nothing here is weighted: a trainer applies each weight, once.
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from auraloss.freq import MultiResolutionSTFTLoss, STFTLoss
 from torch import Tensor, nn
 
 from core.config import MelConfig
 from core.mel import log_mel
+from core.spectral import power_spectrum, reflected
 
 
 def discriminator_loss(real_scores: Sequence[Tensor], fake_scores: Sequence[Tensor]) -> Tensor:
@@ -72,15 +74,15 @@ class Magnitudes(STFTLoss):  # type: ignore[misc]  # auraloss has no types
     """auraloss' distance at one resolution, without the phases, which it gives no weight.
 
     It works them out all the same, and that was a quarter of a vocoder's training step.
+    The gradient is `power_spectrum`'s, in half the time of torch.stft's.
     """
 
     def stft(self, x: Tensor) -> tuple[Tensor, None]:
         """(B, T) -> magnitude (B, fft / 2 + 1, F), no phase."""
-        spectrum = torch.stft(
-            x, self.fft_size, self.hop_size, self.win_length, self.window, return_complex=True
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        return power.clamp_min(self.eps).sqrt(), None
+        margin = (self.fft_size - self.win_length) // 2
+        window = F.pad(self.window, (margin, margin))
+        squares = power_spectrum(reflected(x, self.fft_size // 2), window, self.hop_size)
+        return squares.clamp_min(self.eps).sqrt().transpose(1, 2), None
 
 
 class MrStft(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.config import MelConfig
 from core.errors import AudioError
-from core.spectral import spectrum
+from core.spectral import hann, power_spectrum, reflected
 
 
 def silence(config: MelConfig) -> float:
@@ -45,9 +45,9 @@ def band_centres_hz(config: MelConfig) -> Tensor:
     return torch.from_numpy(edges[1:-1])
 
 
-def magnitude(frames: Tensor) -> Tensor:
-    """Magnitude of a complex spectrum with BigVGAN's 1e-9 under the root."""
-    return torch.sqrt(frames.real.square() + frames.imag.square() + 1e-9)
+def magnitude(squares: Tensor) -> Tensor:
+    """Magnitude of a power spectrum with BigVGAN's 1e-9 under the root."""
+    return torch.sqrt(squares + 1e-9)
 
 
 def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
@@ -66,8 +66,9 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
         raise AudioError(
             f"a wave of {wave.shape[-1]} samples has no mel; pad it to {shortest} or more"
         )
-    frames = spectrum(wave, config.fft_samples, config.hop_samples)
-    mel = magnitude(frames) @ filterbank(config).to(wave.device).T  # (B, F, M)
+    padded = reflected(wave, shortest - 1)
+    squares = power_spectrum(padded, hann(config.fft_samples, wave.device), config.hop_samples)
+    mel = magnitude(squares) @ filterbank(config).to(wave.device).T  # (B, F, M)
     return torch.log(mel.clamp_min(config.floor)).transpose(1, 2)
 
 

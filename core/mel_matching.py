@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.config import MelConfig
 from core.mel import filterbank, magnitude
-from core.spectral import spectrum, wave_from_spectrum
+from core.spectral import power, spectrum, wave_from_spectrum
 from core.vocoder import Vocoder
 
 ROUNDS = 8  # what one gains its neighbours partly undo
@@ -33,7 +33,7 @@ def mel_matched(wave: Tensor, log_mel: Tensor, mel: MelConfig, most_nats: float)
     share = filters / filters.sum(0).clamp_min(1e-12)  # of a bin that no band hears: 0
     for _ in range(ROUNDS):
         frames = spectrum(wave[None], mel.fft_samples, mel.hop_samples)[0]
-        heard = (magnitude(frames) @ filters.T).clamp_min(mel.floor).log()
+        heard = (magnitude(power(frames)) @ filters.T).clamp_min(mel.floor).log()
         gain = (log_mel - heard).clamp(-most_nats, most_nats) @ share
         wave = wave_from_spectrum((frames * gain.exp())[None], mel.fft_samples, mel.hop_samples)[0]
     return wave

@@ -5,6 +5,8 @@ frame f looks at the samples around f * hop + hop / 2 and T samples give
 T // hop frames. The mel, Griffin-Lim and FreeV all speak this one framing.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,9 +25,13 @@ def spectrum(wave: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
     Returns:
         (B, F, fft_samples / 2 + 1) complex; F = T // hop_samples.
     """
-    padding = (fft_samples - hop_samples) // 2
-    padded = F.pad(wave[:, None], (padding, padding), mode="reflect")[:, 0]
+    padded = reflected(wave, (fft_samples - hop_samples) // 2)
     return framed_spectrum(padded, fft_samples, hop_samples)
+
+
+def reflected(wave: Tensor, samples: int) -> Tensor:
+    """(B, T) -> (B, T + 2 * samples), mirrored about its first and last sample."""
+    return F.pad(wave[:, None], (samples, samples), mode="reflect")[:, 0]
 
 
 def framed_spectrum(padded: Tensor, fft_samples: int, hop_samples: int) -> Tensor:
@@ -33,6 +39,50 @@ def framed_spectrum(padded: Tensor, fft_samples: int, hop_samples: int) -> Tenso
     frames = padded.unfold(-1, fft_samples, hop_samples)  # (B, F, fft)
     bins: Tensor = torch.fft.rfft(frames * hann(fft_samples, padded.device))
     return bins
+
+
+def power(frames: Tensor) -> Tensor:
+    """Squared magnitude of a complex spectrum."""
+    return frames.real.square() + frames.imag.square()
+
+
+def power_spectrum(padded: Tensor, window: Tensor, hop_samples: int) -> Tensor:
+    """Squared magnitudes that a network can be trained on.
+
+    Args:
+        padded: (B, T).
+        window: (fft_samples,), an even number of them.
+    Returns:
+        (B, 1 + (T - fft_samples) // hop_samples, fft_samples / 2 + 1).
+    """
+    frames = padded.unfold(-1, len(window), hop_samples) * window  # (B, F, fft)
+    squares: Tensor = RealPower.apply(frames)  # type: ignore[no-untyped-call]
+    return squares
+
+
+class RealPower(torch.autograd.Function):
+    """power(rfft(frames)) with a gradient in half the time.
+
+    torch's own gradient is a transform of complex numbers, real and imaginary part on their
+    own; the adjoint of a real transform is a real one. (..., N), N even -> (..., N / 2 + 1).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor) -> Tensor:
+        bins = torch.fft.rfft(frames)
+        ctx.save_for_backward(bins)
+        ctx.samples = frames.shape[-1]
+        return power(bins)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (bins,) = ctx.saved_tensors
+        # The square brings a 2. The inverse transform reads inner bins twice, as z and its
+        # conjugate, and so brings it for them; the first and last it reads once.
+        weights = torch.ones(bins.shape[-1], device=bins.device)
+        weights[0] = weights[-1] = 2
+        frames: Tensor = torch.fft.irfft(bins * (gradient * weights), n=ctx.samples, norm="forward")
+        return frames
 
 
 def padded_wave(frames: Tensor, fft_samples: int, hop_samples: int) -> Tensor:

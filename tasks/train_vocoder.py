@@ -57,7 +57,7 @@ def training_pairs(
     return wave_pairs(data, data.train, model), wave_pairs(data, data.held_out, model), digests
 
 
-@step("freev", version=5)
+@step("freev", version=6)
 def train_freev(
     run: Run,
     sounds: Ref,
@@ -87,7 +87,7 @@ def train_freev(
     return stored(run, "freev", fit, fit.best_weights(), config, seed, begins)
 
 
-@step("hifigan", version=6)
+@step("hifigan", version=7)
 def train_hifigan(
     run: Run,
     sounds: Ref,

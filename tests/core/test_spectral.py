@@ -6,7 +6,16 @@ import pytest
 import torch
 from scipy.signal import get_window
 
-from core.spectral import hann, overlap_add, padded_wave, spectrum, wave_from_spectrum
+from core.spectral import (
+    RealPower,
+    framed_spectrum,
+    hann,
+    overlap_add,
+    padded_wave,
+    power_spectrum,
+    spectrum,
+    wave_from_spectrum,
+)
 
 SIZES = pytest.mark.parametrize(("fft", "hop"), [(16, 4), (64, 16), (2048, 512)])
 
@@ -33,6 +42,19 @@ def test_inverse_gives_the_wave_back(fft: int, hop: int, frames: int) -> None:
         pytest.skip("too short to reflect")
     back = wave_from_spectrum(spectrum(wave, fft, hop), fft, hop)
     torch.testing.assert_close(back, wave, atol=1e-5, rtol=0)
+
+
+@SIZES
+def test_power_is_the_spectrums_squared_magnitude(fft: int, hop: int) -> None:
+    padded = torch.randn(2, 5 * hop + fft)
+    expected = framed_spectrum(padded, fft, hop).abs().square()
+    torch.testing.assert_close(power_spectrum(padded, hann(fft, padded.device), hop), expected)
+
+
+@pytest.mark.parametrize("samples", [2, 8, 30])
+def test_gradient_of_power_is_the_difference_quotient(samples: int) -> None:
+    frames = torch.randn(2, 3, samples, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(RealPower.apply, (frames,))
 
 
 def test_samples_after_the_last_whole_hop_are_left_out() -> None:
