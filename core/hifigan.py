@@ -5,7 +5,8 @@ The discriminators and the training lie in their own files.
 """
 
 import math
-from itertools import pairwise
+import operator
+from itertools import accumulate, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,12 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from core.config import HifiganConfig, MelConfig, VocoderName
 from core.errors import ConfigError
+from core.polyphase import PolyphaseConv1d, from_phases, to_phases
 from core.vocoder import Vocoder
 
 SLOPE = 0.1  # of every leaky ReLU but the last, whose slope is torch's 0.01
+NARROW = 4  # channels at most, of what is computed in phases; at 8 nothing is gained
+PHASED_CHANNELS = 32  # that phases make of few; 16 take as long, 64 longer
 
 
 def check_shape(config: HifiganConfig, mel: MelConfig) -> None:
@@ -63,17 +67,21 @@ def check_shape(config: HifiganConfig, mel: MelConfig) -> None:
         raise ConfigError(". ".join(faults) + ".")
 
 
-class ResBlock(nn.Module):
-    """(B, C, T) -> (B, C, T): a residual pair of convolutions per dilation (type "1")."""
+def phases_of(channels: int, upsampled: int) -> int:
+    """In how many phases a stage computes, whose frames are `upsampled` samples long."""
+    return math.gcd(PHASED_CHANNELS // channels, upsampled) if channels <= NARROW else 1
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+
+class ResBlock(nn.Module):
+    """A residual pair of convolutions per dilation (type "1"); (B, C * P, T / P) in and out."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], phases: int) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, dilation=d, padding=d * (kernel - 1) // 2)
-            for d in dilations
+            PolyphaseConv1d(channels, channels, kernel, dilation, phases) for dilation in dilations
         )
         self.convs2 = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
+            PolyphaseConv1d(channels, channels, kernel, 1, phases) for _ in dilations
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,26 +111,45 @@ class HifiganGenerator(nn.Module):
             )
         )
         shapes = list(zip(config.resblock_kernels, config.resblock_dilations, strict=True))
+        self.phases = [
+            phases_of(width, upsampled)
+            for width, upsampled in zip(
+                widths[1:], accumulate(config.upsample_rates, operator.mul), strict=True
+            )
+        ]
         self.resblocks = nn.ModuleList(
-            ResBlock(width, kernel, dilations)
-            for width in widths[1:]
+            ResBlock(width, kernel, dilations, phases)
+            for width, phases in zip(widths[1:], self.phases, strict=True)
             for kernel, dilations in shapes
         )
-        self.conv_post = nn.Conv1d(widths[-1], 1, 7, padding=3)
+        self.conv_post = PolyphaseConv1d(widths[-1], 1, 7, 1, self.phases[-1])
         self.blocks_per_stage = len(shapes)
         if weight_norm:
             self._add_weight_norm()
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """(B, M, F) natural-log mel -> (B, F * hop) wave in [-1, 1]."""
+        """(B, M, F) natural-log mel -> (B, F * hop) wave in [-1, 1].
+
+        Under autocast the last stage stays in float32. With all in bfloat16 a training was lost
+        between steps 1,400 and 2,400: silence became a constant 1.0. What is rounded there is
+        noise in silence; where tanh has no slope there is none, nor a way back.
+        """
         x = self.conv_pre(log_mel)  # (B, C, F)
-        for stage, upsample in enumerate(self.ups):
-            x = upsample(F.leaky_relu(x, SLOPE))  # (B, C / 2, F * rate)
-            first = stage * self.blocks_per_stage
-            blocks = self.resblocks[first : first + self.blocks_per_stage]
-            x = torch.stack([block(x) for block in blocks]).mean(0)
-        wave: Tensor = torch.tanh(self.conv_post(F.leaky_relu(x)))  # (B, 1, T)
-        return wave[:, 0]
+        last = len(self.ups) - 1
+        for stage in range(last):
+            x = self._upsampled(x, stage)
+        with torch.autocast(x.device.type, enabled=False):
+            x = self._upsampled(x.float(), last)  # (B, C', F * hop)
+            phases = self.phases[-1]
+            x = self.conv_post(F.leaky_relu(to_phases(x, phases)))
+            return torch.tanh(from_phases(x, phases))[:, 0]
+
+    def _upsampled(self, x: Tensor, stage: int) -> Tensor:
+        """(B, C, T) -> (B, C / 2, T * rate): one transposed convolution, then its blocks' mean."""
+        phases, first = self.phases[stage], stage * self.blocks_per_stage
+        x = to_phases(self.ups[stage](F.leaky_relu(x, SLOPE)), phases)
+        blocks = self.resblocks[first : first + self.blocks_per_stage]
+        return from_phases(torch.stack([block(x) for block in blocks]).mean(0), phases)
 
     def _convolutions(self) -> list[nn.Conv1d | nn.ConvTranspose1d]:
         kinds = (nn.Conv1d, nn.ConvTranspose1d)

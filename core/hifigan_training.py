@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config import HifiganConfig, MelConfig
+from core.device import mixed_precision
 from core.discriminators import Discriminators
 from core.disguise import Disguise
 from core.hifigan import HifiganGenerator, check_shape
@@ -114,7 +115,8 @@ class HifiganTrainer(Trainer):
             generator,
         )
         log_mel, real = log_mel.to(self.device), real.to(self.device)
-        fake = self.generator(log_mel)  # (B, T)
+        with mixed_precision(self.device):
+            fake = self.generator(log_mel)  # (B, T)
         loss, losses = self._reconstruction(fake, real)
         if number >= self.config.warm_up_steps:
             disguise = Disguise.drawn(real, generator)

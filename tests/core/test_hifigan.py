@@ -137,3 +137,15 @@ def test_unfolded_weights_give_the_same_wave_through_the_same_parameters() -> No
     new.unfold(trained)
     torch.testing.assert_close(new(mel), wave, atol=1e-5, rtol=0)
     assert list(map(id, new.parameters())) == parameters
+
+
+@torch.no_grad()
+def test_mixed_precision_leaves_the_last_stage_in_float32() -> None:
+    generator, mel = HifiganGenerator(HifiganConfig()), torch.randn(1, 128, 8)
+    seen = []
+    for part in (generator.conv_pre, generator.ups[-2], generator.ups[-1], generator.conv_post):
+        part.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        wave = generator(mel)
+    assert seen == [torch.bfloat16, torch.bfloat16, torch.float32, torch.float32]
+    assert wave.dtype == torch.float32
