@@ -71,6 +71,27 @@ class Dice:
         return -uniform.clamp_min_(2**-25).log_().neg_().log_()  # of 0 it would be infinite
 
 
+@dataclass(frozen=True)
+class Timetable:
+    """What the clock says to B sounds, and where they may end and must."""
+
+    left: Tensor  # (F, B) code frames to come, UNKNOWN where that is not told
+    barred: Tensor  # (F, B) where a sound may not end
+    limit: Tensor  # (B,) code frames after which it is cut
+
+    @classmethod
+    def of(
+        cls, lengths: Sequence[int], exact: bool, longest: int, device: torch.device
+    ) -> "Timetable":
+        """Arguments as `sample_codes` takes them."""
+        goal = torch.tensor(list(lengths), device=device)
+        limit = goal if exact else (goal * OVERTIME).long() + 1
+        frames = torch.arange(int(limit.max()), device=device)
+        to_come = (goal - frames[:, None]).clamp_min(0)
+        left = to_come.masked_fill(to_come > longest, UNKNOWN)
+        return cls(left, (left != UNKNOWN) & exact, limit)
+
+
 @torch.inference_mode()
 def sample_codes(
     prior: Prior,
@@ -107,15 +128,10 @@ def sample_codes(
     freedom = [sampling.at(level, temperature) for level in range(prior.levels)]
     drawer = Drawer(prior, conditions.to(device), freedom)
     dice = Dice(seeds, prior.levels, nothing + 1, device)
-    goal = torch.tensor(list(lengths), device=device)
-    limit = goal if exact else (goal * OVERTIME).long() + 1
-    frames = torch.arange(int(limit.max()), device=device)
-    to_come = (goal - frames[:, None]).clamp_min(0)
-    lefts = to_come.masked_fill(to_come > longest, UNKNOWN)  # (F, B)
-    barred = (lefts != UNKNOWN) & exact
-    may_end = (~barred).any(1).tolist()
-    elapsed, lefts, ending = drawer.clocks(frames, lefts)
-    ending = ending.masked_fill(barred, float("-inf"))
+    times = Timetable.of(lengths, exact, longest, device)
+    may_end = (~times.barred).any(1).tolist()
+    elapsed, lefts, ending = drawer.clocks(torch.arange(len(times.left), device=device), times.left)
+    ending = ending.masked_fill(times.barred, float("-inf"))
     hidden = torch.zeros(batch, prior.config.hidden, device=device)
     cell, scores = torch.zeros_like(hidden), torch.zeros(batch, device=device)
     frame = torch.zeros(batch, dtype=torch.long, device=device)  # place in the sound under way
@@ -136,7 +152,7 @@ def sample_codes(
             continue
         over = codes[:, 0] == prior.end
         if not exact:
-            ended = ended | over | (limit <= number + 1)
+            ended = ended | over | (times.limit <= number + 1)
             if bool(ended.all()):
                 break
         elif bool(over.any()):  # a sound ends within a longer one: the next begins
@@ -146,9 +162,13 @@ def sample_codes(
             cell = cell.masked_fill(over[:, None], 0.0)
     if not bool(scores.isfinite().all()):
         raise PackageError("the model's weights overflow; do not use this file")
-    sounds = torch.stack(drawn, dim=1).cpu()  # (B, F, L)
-    ends = F.pad(sounds[..., 0] == prior.end, (0, 1), value=True).int().argmax(1)  # the first
+    return cut_at_ends(torch.stack(drawn, dim=1).cpu(), prior.end, times.limit.tolist())
+
+
+def cut_at_ends(sounds: Tensor, end: int, limits: Sequence[int]) -> list[Tensor]:
+    """(B, F, L) codes -> each sound's up to its first end, or its limit where that is nearer."""
+    ends = F.pad(sounds[..., 0] == end, (0, 1), value=True).int().argmax(1)  # the first
     return [
-        sound[: min(end, most)].clone()
-        for sound, end, most in zip(sounds, ends.tolist(), limit.tolist(), strict=True)
+        sound[: min(at, most)].clone()
+        for sound, at, most in zip(sounds, ends.tolist(), limits, strict=True)
     ]

@@ -147,6 +147,18 @@ class PriorData:
         prior.ends.data.copy_(end_logits(self.packaged, prior.codebook_size))
         return prior
 
+    def scores(self, model: Prior, device: torch.device) -> dict[str, Any]:
+        """Nats a frame: the model's, and beside them what counting gives."""
+        per_level = {
+            "nats": nats_per_level(model, self.held_out, device),
+            "train_nats": nats_per_level(model, self.originals, device),
+            "unigram_nats": unigram_nats(self.originals, self.held_out, model.codebook_size),
+            "bigram_nats": bigram_nats(self.originals, self.held_out, model.codebook_size),
+        }
+        labelled = nats_of_labels(model, self.held_out, device) if self.labels else {}
+        a_frame = {f"{name}_per_frame": sum(nats) for name, nats in per_level.items()}
+        return {**a_frame, "per_level": per_level, "label_nats": labelled}
+
 
 @step("prior", version=10)
 def train_prior(
@@ -168,34 +180,35 @@ def train_prior(
     """
     store, device = run.store, run.device
     data = PriorData.read(store, codes, labels)
-    originals, held_out, whole = data.originals, data.held_out, data.whole
     codebooks = load_weights(store, rvqvae.parts["weights"])["codebooks"]
-    steps = training_steps(sum(len(one.codes) for one in originals), config.steps)
+    steps = training_steps(sum(len(one.codes) for one in data.originals), config.steps)
     model = data.untrained(codebooks, config, seed)
     begins: dict[str, Any] = {}
     if parent is not None:
-        begins = begun_prior(run, parent, rvqvae, model, data.labels, bool(whole))
+        begins = begun_prior(run, parent, rvqvae, model, data.labels, bool(data.whole))
     trainer = PriorTrainer(
-        model, steps, originals, data.augmented, held_out, seed, device, settles=not whole
+        model,
+        steps,
+        data.originals,
+        data.augmented,
+        data.held_out,
+        seed,
+        device,
+        settles=not data.whole,
     )
     fit = train(run, "prior", trainer, steps, config.evaluate_every_steps, data.digests)
     model.load_state_dict(fit.best)
-    unigram, bigram = (
-        count(originals, held_out, codebooks.shape[1]) for count in (unigram_nats, bigram_nats)
-    )
-    held_out_nats = nats_per_level(model, held_out, device)
-    train_nats = nats_per_level(model, originals, device)
-    label_nats = nats_of_labels(model, held_out, device) if data.labels else {}
+    scores = data.scores(model, device)
     if parent is not None:
         heard = Parent(store, parent).heard
         is_old = [
             heard.knows(row.digest) for row in read_codes(store.path(codes.digest), "held_out")
         ]
-        begins["nats_of"] = nats_of_old_and_new(model, held_out, is_old, device)
-    if whole:
+        begins["nats_of"] = nats_of_old_and_new(model, data.held_out, is_old, device)
+    if data.whole:
         model = data.untrained(codebooks, config, seed)
+        again = PriorTrainer(model, steps, data.whole, data.augmented, data.whole, seed, device)
         refit_steps = max(1, fit.best_step)
-        again = PriorTrainer(model, steps, whole, data.augmented, whole, seed, device)
         train(run, "prior-refit", again, refit_steps, config.evaluate_every_steps, data.digests)
     lengths = [len(one.codes) for one in data.packaged]
     record = {
@@ -204,21 +217,11 @@ def train_prior(
         "versions": {"torch": torch.__version__},
         "steps": fit.step,
         "best_step": fit.best_step,
-        "refitted_on_whole_sounds": bool(whole),
-        "nats_per_frame": sum(held_out_nats),
-        "unigram_nats_per_frame": sum(unigram),
-        "bigram_nats_per_frame": sum(bigram),
-        "train_nats_per_frame": sum(train_nats),
-        "per_level": {
-            "nats": held_out_nats,
-            "train_nats": train_nats,
-            "unigram_nats": unigram,
-            "bigram_nats": bigram,
-        },
+        "refitted_on_whole_sounds": bool(data.whole),
+        **scores,
         "longest_frames": min(max(lengths), LONGEST_NATURAL),
         "median_frames": float(np.median(lengths)),
         "labels": data.labels,
-        "label_nats": label_nats,
         "history": fit.history,
         **begins,
     }

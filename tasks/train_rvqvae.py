@@ -12,7 +12,7 @@ from artifacts.training_data import TrainingData
 from artifacts.weights import weights_bytes
 from core.config import AugmentConfig, MelConfig, RvqvaeConfig
 from core.metrics import codebook_health
-from core.rvqvae import ContinuousVae, RvqVae
+from core.rvqvae import ContinuousVae, LinearStart, RvqVae
 from core.rvqvae_fit import first_levels, fit_further, fit_linear_start, fit_statistics
 from core.rvqvae_training import CodecStage, CodecTrainer, aim_of_levels, choose_levels
 from core.sizing import codebook_size, training_steps
@@ -51,12 +51,7 @@ def train_rvqvae(
     old, begins = known_codec(run, parent, data.sounds.gain, config, size)
     say(f"rvqvae: fitting {config.most_levels} codebooks of {size} on {code_frames} code frames")
     with one_thread():
-        if old is None:
-            start = fit_linear_start(train_mels, size, mel, config, augment, seed)
-            of_yardstick = start
-        else:
-            start = fit_further(known_start(old), train_mels, mel, config, augment, seed)
-            of_yardstick, _ = fit_statistics(train_mels, mel, config, augment, seed)
+        start, of_yardstick = starts(old, train_mels, size, mel, config, augment, seed)
 
     def fitted(stage: CodecStage, codec: RvqVae | ContinuousVae, full_steps: int) -> Fit:
         steps = training_steps(code_frames, full_steps)
@@ -71,14 +66,13 @@ def train_rvqvae(
         vae = fitted("vae", yardstick, config.vae_steps)
         aim = aim_of_levels(vae.best_loss, data.split.kind)
         levels, curve = choose_levels(start, held_out, aim, mel, config)
-        if old is not None:
-            levels = max(levels, len(old["codebooks"]))
-        reached = f"linear L1 {curve[levels - 1]:.4f}, asked {aim:.4f}, VAE {vae.best_loss:.4f}"
-        say(f"rvqvae: {levels} levels ({reached})")
         if old is None:
             model = RvqVae(first_levels(start, levels), mel, config)
         else:
+            levels = max(levels, len(old["codebooks"]))
             model = continued_codec(start, levels, old, mel, config)
+    reached = f"linear L1 {curve[levels - 1]:.4f}, asked {aim:.4f}, VAE {vae.best_loss:.4f}"
+    say(f"rvqvae: {levels} levels ({reached})")
     decoder = fitted("decoder", model, config.decoder_steps)
     model.load_state_dict(decoder.best)
     joint = fitted("joint", model, config.joint_steps)
@@ -116,6 +110,24 @@ def known_codec(
     weights = at_gain(known.weights("rvqvae"), known.gain, gain)
     misfit = codec_misfit(weights, known.config.rvqvae, config, size)
     return weights if misfit == FITS else None, told("rvqvae", known, misfit)
+
+
+def starts(
+    old: dict[str, Tensor] | None,
+    mels: list[Tensor],
+    size: int,
+    mel: MelConfig,
+    config: RvqvaeConfig,
+    augment: AugmentConfig,
+    seed: int,
+) -> tuple[LinearStart, LinearStart]:
+    """The codec's linear start, and the yardstick's, which is of these sounds alone."""
+    if old is None:
+        start = fit_linear_start(mels, size, mel, config, augment, seed)
+        return start, start
+    start = fit_further(known_start(old), mels, mel, config, augment, seed)
+    of_yardstick, _ = fit_statistics(mels, mel, config, augment, seed)
+    return start, of_yardstick
 
 
 @torch.no_grad()
