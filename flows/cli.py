@@ -53,7 +53,7 @@ def parser() -> Parser:
         "--days", type=float, default=7.0, help="prune: keep what is younger (default 7)"
     )
     _common(cache)
-    demo = commands.add_parser("demo-sounds", help="write 24 sounds to try Distill with")
+    demo = commands.add_parser("demo-sounds", help="write 45 sounds to try Distill with")
     demo.add_argument("folder", metavar="DIR")
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     return top

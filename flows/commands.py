@@ -17,7 +17,7 @@ from artifacts.parent import unpacked
 from artifacts.store import write_atomically
 from artifacts.verdict import gates, origin, plain
 from core.controls import Controls
-from core.demo_sounds import SAMPLE_RATE, demo_sounds
+from core.demo_sounds import SAMPLE_RATE, demo_takes
 from core.device import resolve_device
 from core.errors import AudioError, ConfigError
 from core.sampling import Sampling
@@ -266,7 +266,7 @@ def compare(asked: Arguments) -> None:
 def write_demo_sounds(asked: Arguments) -> None:
     folder = ready_folder(Path(asked.folder))
     paths = []
-    for name, wave in demo_sounds():
+    for name, wave in demo_takes():
         path = folder / f"{name}.wav"
         write_audio(path, wave, SAMPLE_RATE, "wav", 16)
         paths.append(str(path))

@@ -10,6 +10,7 @@ from core.demo_sounds import (
     clock,
     decay,
     demo_sounds,
+    demo_takes,
     drum,
     oscillator,
     pluck,
@@ -42,6 +43,14 @@ def test_there_are_24_distinct_names_each_of_a_known_kind() -> None:
     names = [name for name, _ in demo_sounds()]
     assert len(names) == len(set(names)) == 24
     assert {name.partition("_")[0] for name in names} == set(PEAKS)
+
+
+def test_takes_are_the_sounds_and_other_strikes_of_them(sounds: dict[str, np.ndarray]) -> None:
+    takes = dict(demo_takes())
+    assert len({wave.tobytes() for wave in takes.values()}) == len(takes) == 45
+    assert list(takes)[:24] == list(sounds)
+    for name, wave in takes.items():
+        assert wave.shape == sounds[name.removesuffix("_again")].shape
 
 
 def test_same_seed_gives_the_same_bytes(sounds: dict[str, np.ndarray]) -> None:

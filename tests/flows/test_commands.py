@@ -62,14 +62,14 @@ def test_a_setting_changes_the_plan(few_sounds: str, own_store: str, capsys: Cap
     assert (sizes["codebook_size"], sizes["levels"]) == (32, 5)
 
 
-def test_demo_sounds_are_24_files(tmp_path: Path, capsys: Capture) -> None:
+def test_demo_sounds_are_45_different_files(tmp_path: Path, capsys: Capture) -> None:
     made = answered(capsys, "demo-sounds", str(tmp_path / "new" / "demo"))
     paths = sorted((tmp_path / "new" / "demo").iterdir())
     assert sorted(made["sounds"]) == [str(path) for path in paths]
-    assert len(paths) == 24
+    assert len(paths) == 45
     infos = [soundfile.info(path) for path in paths]
     assert {(one.samplerate, one.channels, one.subtype) for one in infos} == {(44_100, 1, "PCM_16")}
-    assert len({path.read_bytes() for path in paths}) == 24
+    assert len({path.read_bytes() for path in paths}) == 45
 
 
 def test_a_whole_package_is_verified_by_path_and_by_name(
