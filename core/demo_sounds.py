@@ -1,6 +1,6 @@
 """A small collection to try Distill on: 24 sounds, each computed from its formula.
 
-About 30 s of 44.1 kHz mono, or a minute with a second strike of each. Names are
+About 30 s of 44.1 kHz mono, or a minute with second strikes. Names are
 KIND_VARIANT; drones and textures are held, all others die away. Writing the sounds to
 files is the caller's.
 """

@@ -22,6 +22,7 @@ from core.vocoder import Vocoder
 SLOPE = 0.1  # of every leaky ReLU but the last, whose slope is torch's 0.01
 NARROW = 4  # channels at most, of what is computed in phases; at 8 nothing is gained
 PHASED_CHANNELS = 32  # that phases make of few; 16 take as long, 64 longer
+FARTHEST = 64  # samples to either side, of a kernel that is written as phases; the paper's: 25
 
 
 def check_shape(config: HifiganConfig, mel: MelConfig) -> None:
@@ -67,9 +68,20 @@ def check_shape(config: HifiganConfig, mel: MelConfig) -> None:
         raise ConfigError(". ".join(faults) + ".")
 
 
-def phases_of(channels: int, upsampled: int) -> int:
-    """In how many phases a stage computes, whose frames are `upsampled` samples long."""
-    return math.gcd(PHASED_CHANNELS // channels, upsampled) if channels <= NARROW else 1
+def phase_count(config: HifiganConfig, channels: int, samples: int) -> int:
+    """In how many phases a stage computes: 1 where it is wide, or where its kernels are long.
+
+    Args:
+        samples: that the stage makes of a mel frame; the phases divide them.
+    """
+    reach = max(
+        kernel // 2 * max(dilations)
+        for kernel, dilations in zip(
+            config.resblock_kernels, config.resblock_dilations, strict=True
+        )
+    )
+    narrow = channels <= NARROW and reach <= FARTHEST
+    return math.gcd(PHASED_CHANNELS // channels, samples) if narrow else 1
 
 
 class ResBlock(nn.Module):
@@ -112,8 +124,8 @@ class HifiganGenerator(nn.Module):
         )
         shapes = list(zip(config.resblock_kernels, config.resblock_dilations, strict=True))
         self.phases = [
-            phases_of(width, upsampled)
-            for width, upsampled in zip(
+            phase_count(config, width, samples)
+            for width, samples in zip(
                 widths[1:], accumulate(config.upsample_rates, operator.mul), strict=True
             )
         ]
@@ -131,15 +143,15 @@ class HifiganGenerator(nn.Module):
         """(B, M, F) natural-log mel -> (B, F * hop) wave in [-1, 1].
 
         Under autocast the last stage stays in float32. With all in bfloat16 a training was lost
-        between steps 1,400 and 2,400: silence became a constant 1.0. What is rounded there is
-        noise in silence; where tanh has no slope there is none, nor a way back.
+        between steps 1,400 and 2,400: silence became a constant 1.0. In silence rounding is
+        noise, in a saturated tanh it is not heard, and no gradient leads back from there.
         """
         x = self.conv_pre(log_mel)  # (B, C, F)
         last = len(self.ups) - 1
         for stage in range(last):
             x = self._upsampled(x, stage)
         with torch.autocast(x.device.type, enabled=False):
-            x = self._upsampled(x.float(), last)  # (B, C', F * hop)
+            x = self._upsampled(x.to(log_mel.dtype), last)  # (B, C', F * hop)
             phases = self.phases[-1]
             x = self.conv_post(F.leaky_relu(to_phases(x, phases)))
             return torch.tanh(from_phases(x, phases))[:, 0]

@@ -80,7 +80,7 @@ class Magnitudes(STFTLoss):  # type: ignore[misc]  # auraloss has no types
     def stft(self, x: Tensor) -> tuple[Tensor, None]:
         """(B, T) -> magnitude (B, fft / 2 + 1, F), no phase."""
         margin = (self.fft_size - self.win_length) // 2
-        window = F.pad(self.window, (margin, margin))
+        window = F.pad(self.window, (margin, self.fft_size - self.win_length - margin))
         squares = power_spectrum(reflected(x, self.fft_size // 2), window, self.hop_size)
         return squares.clamp_min(self.eps).sqrt().transpose(1, 2), None
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def hann(fft_samples: int, device: torch.device) -> Tensor:
@@ -51,9 +52,9 @@ def power_spectrum(padded: Tensor, window: Tensor, hop_samples: int) -> Tensor:
 
     Args:
         padded: (B, T).
-        window: (fft_samples,), an even number of them.
+        window: (fft_samples,).
     Returns:
-        (B, 1 + (T - fft_samples) // hop_samples, fft_samples / 2 + 1).
+        (B, 1 + (T - fft_samples) // hop_samples, fft_samples // 2 + 1).
     """
     frames = padded.unfold(-1, len(window), hop_samples) * window  # (B, F, fft)
     squares: Tensor = RealPower.apply(frames)  # type: ignore[no-untyped-call]
@@ -61,10 +62,10 @@ def power_spectrum(padded: Tensor, window: Tensor, hop_samples: int) -> Tensor:
 
 
 class RealPower(torch.autograd.Function):
-    """power(rfft(frames)) with a gradient in half the time.
+    """power(rfft(frames)) with a gradient in half the time; (..., N) -> (..., N // 2 + 1).
 
     torch's own gradient is a transform of complex numbers, real and imaginary part on their
-    own; the adjoint of a real transform is a real one. (..., N), N even -> (..., N / 2 + 1).
+    own; the adjoint of a real transform is a real one.
     """
 
     @staticmethod
@@ -75,12 +76,15 @@ class RealPower(torch.autograd.Function):
         return power(bins)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (bins,) = ctx.saved_tensors
         # The square brings a 2. The inverse transform reads inner bins twice, as z and its
-        # conjugate, and so brings it for them; the first and last it reads once.
+        # conjugate, and so brings it for them; 0 Hz and Nyquist it reads once.
         weights = torch.ones(bins.shape[-1], device=bins.device)
-        weights[0] = weights[-1] = 2
+        weights[0] = 2
+        if ctx.samples % 2 == 0:
+            weights[-1] = 2
         frames: Tensor = torch.fft.irfft(bins * (gradient * weights), n=ctx.samples, norm="forward")
         return frames
 

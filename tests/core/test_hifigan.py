@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.config import HifiganConfig, MelConfig
 from core.errors import ConfigError
-from core.hifigan import Hifigan, HifiganGenerator, check_shape
+from core.hifigan import Hifigan, HifiganGenerator, check_shape, phase_count
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = HifiganConfig(channels=32)
@@ -149,3 +149,26 @@ def test_mixed_precision_leaves_the_last_stage_in_float32() -> None:
         wave = generator(mel)
     assert seen == [torch.bfloat16, torch.bfloat16, torch.float32, torch.float32]
     assert wave.dtype == torch.float32
+
+
+def test_phases_change_neither_wave_nor_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = HifiganConfig(channels=64)  # 4 channels before the last stage, then 2
+    phased = HifiganGenerator(config).double()
+    monkeypatch.setattr("core.hifigan.NARROW", 0)
+    plain = HifiganGenerator(config).double()
+    assert (phased.phases, plain.phases) == ([1, 1, 1, 8, 16], [1] * 5)
+    plain.load_state_dict(phased.state_dict())
+    mel = torch.randn(1, 128, 3, dtype=torch.float64)
+    waves = [generator(mel) for generator in (phased, plain)]
+    torch.testing.assert_close(*waves)
+    for wave in waves:
+        wave.square().sum().backward()
+    for ours, theirs in zip(phased.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_long_kernels_are_not_written_as_phases() -> None:
+    # What a foreign file asks for is built before its weights' shapes are known to fit.
+    far = replace(SMALL, resblock_kernels=(4095,), resblock_dilations=((4096,),))
+    assert phase_count(SMALL, 4, 128) == 8
+    assert phase_count(far, 4, 128) == 1

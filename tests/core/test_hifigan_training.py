@@ -56,6 +56,18 @@ def changed(trainer: HifiganTrainer, before: dict[str, torch.Tensor]) -> set[str
     return {name.split(".")[0] for name in before if not torch.equal(after[name], before[name])}
 
 
+def test_generator_trains_in_mixed_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "core.hifigan_training.mixed_precision",
+        lambda device: torch.autocast(device.type, dtype=torch.bfloat16),
+    )
+    trainer, seen = tiny_trainer(), []
+    trainer.generator.conv_pre.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
+    losses = trainer.step(0)
+    assert seen == [torch.bfloat16]
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+
+
 def test_warm_up_trains_the_generator_alone() -> None:
     trainer = tiny_trainer()
     before = weights(trainer)

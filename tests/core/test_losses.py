@@ -63,6 +63,14 @@ def test_mr_stft_is_auralosss_default_with_the_real_wave_as_target() -> None:
     assert torch.equal(MrStft()(fake, real), expected)
 
 
+def test_gradient_of_mr_stft_is_auralosss() -> None:
+    real = torch.randn(2, 4096) / 3
+    ours, theirs = (torch.randn(2, 4096, generator=torch.Generator().manual_seed(0)) for _ in "ab")
+    MrStft()(ours.requires_grad_(True), real).backward()
+    MultiResolutionSTFTLoss()(theirs.requires_grad_(True)[:, None], real[:, None]).backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-7, rtol=1e-4)
+
+
 def test_mr_stft_of_a_sound_and_its_half_has_a_closed_form() -> None:
     # Spectral convergence |x/2 - x| / |x| = .5 and log magnitude log 2, at every resolution.
     wave = torch.randn(2, 8192, generator=torch.Generator().manual_seed(0))
