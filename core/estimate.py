@@ -17,7 +17,7 @@ from core.split import SplitKind
 REFERENCE_PROBE_SECONDS = 0.00176
 PROBES = 50
 SECONDS_PER_STEP = {
-    "rvqvae": 0.079, "texture": 0.052, "prior": 0.31, "freev": 0.20, "hifigan": 0.46
+    "rvqvae": 0.079, "texture": 0.052, "prior": 0.31, "freev": 0.20, "hifigan": 0.44
 }  # fmt: skip
 
 

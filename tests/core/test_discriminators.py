@@ -42,10 +42,10 @@ def test_period_critic_equals_the_papers_two_dimensional_convolutions() -> None:
     wave = torch.randn(2, 999)
     image = wave.reshape(2, 1, 333, 3)
     for conv, stride in zip(critic.convs, (3, 3, 3, 3, 1), strict=True):
-        image = F.conv2d(image, conv.weight[..., None], conv.bias, (stride, 1), (2, 0))
+        image = F.conv2d(image, conv.weight.mT, conv.bias, (stride, 1), (2, 0))
         image = F.leaky_relu(image, 0.1)
     last = critic.conv_post
-    score = F.conv2d(image, last.weight[..., None], last.bias, 1, (1, 0))
+    score = F.conv2d(image, last.weight.mT, last.bias, 1, (1, 0))
     ours, _ = critic(wave)
     torch.testing.assert_close(ours.sort().values, score.flatten(1).sort().values)
 
