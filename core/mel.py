@@ -61,12 +61,12 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
         AudioError: wave is shorter than the reflection needs.
     Source: BigVGAN-v2 44 kHz 128-band 512x; librosa's Slaney filterbank, frames not centred.
     """
-    shortest = (config.fft_samples - config.hop_samples) // 2 + 1
-    if wave.shape[-1] < shortest:
+    padding = (config.fft_samples - config.hop_samples) // 2
+    if wave.shape[-1] <= padding:
         raise AudioError(
-            f"a wave of {wave.shape[-1]} samples has no mel; pad it to {shortest} or more"
+            f"a wave of {wave.shape[-1]} samples has no mel; pad it to {padding + 1} or more"
         )
-    padded = reflected(wave, shortest - 1)
+    padded = reflected(wave, padding)
     squares = power_spectrum(padded, hann(config.fft_samples, wave.device), config.hop_samples)
     mel = magnitude(squares) @ filterbank(config).to(wave.device).T  # (B, F, M)
     return torch.log(mel.clamp_min(config.floor)).transpose(1, 2)

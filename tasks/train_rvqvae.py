@@ -121,7 +121,10 @@ def starts(
     augment: AugmentConfig,
     seed: int,
 ) -> tuple[LinearStart, LinearStart]:
-    """The codec's linear start, and the yardstick's, which is of these sounds alone."""
+    """The codec's linear start, then the yardstick's, which is of these sounds alone.
+
+    They differ only where the codec goes on from an old one.
+    """
     if old is None:
         start = fit_linear_start(mels, size, mel, config, augment, seed)
         return start, start
